@@ -169,7 +169,7 @@ def vocabulary_queries(
 )->list: # The words nearest to some item, nearest first
     "Whole words of the teacher's vocabulary that lie near the catalogue"
     words = sorted(w for w in set(vocab) if w.isalpha() and w.isascii() and w.islower() and len(w)>=min_len)
-    if not words: return []
+    if not words or n<1: return []
     near = dense.index.search(unit(encode(words)), 1)[0][:,0]
     return [words[i] for i in np.argsort(-near, kind='stable')[:n]]
 
