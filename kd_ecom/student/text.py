@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['lexical_names', 'mu', 'n_pool', 'token_vectors', 'compress', 'sizes_in', 'text_parts', 'Sides', 'Lexical',
-           'ItemParts', 'token_idf', 'TokenSide', 'TwoTowerModel', 'TextStudent', 'TwoTower', 'kernel_pool',
-           'InteractionModel', 'Interaction', 'trim_tokenizer', 'CrossModel', 'CrossStudent']
+           'ItemParts', 'token_idf', 'TokenSide', 'TwoTowerModel', 'TextStudent', 'principal_axes', 'StaticStudent',
+           'TextMean', 'TwoTower', 'kernel_pool', 'InteractionModel', 'Interaction', 'trim_tokenizer', 'CrossModel',
+           'CrossStudent']
 
 # %% ../../nbs/41_student.text.ipynb #dcef4cc5
-import re, zlib
-from collections import OrderedDict
+import json, re, zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +18,20 @@ import scipy.sparse as sp
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from fastai.callback import progress, schedule  # They add `no_bar` and `fit_one_cycle` to Learner
+from fastai.callback.training import GradientClip
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
+from fastai.optimizer import OptimWrapper
 from fastcore.basics import patch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..core import KdError, atomic_write, fingerprint
-from ..load import Ragged, Texts, pad, tokenise
+from ..core import KdError, seed_all
+from ..load import PairLoader, Ragged, Texts, pad, tokenise
 from ..pairs import norm_text, stem
 from .core import Student
-from ..teacher.encoder import Encoder, _load, bert_inputs
+from ..teacher.encoder import Encoder, NoValid, StopOnNaN, bert_inputs
 
 # %% ../../nbs/41_student.text.ipynb #b832cd72
 @torch.no_grad()
@@ -59,11 +64,13 @@ def compress(
     return np.ascontiguousarray(y, dtype=np.float32)
 
 # %% ../../nbs/41_student.text.ipynb #5bae0b61
-lexical_names = ('words of query','words of item','grams of query','grams of item','bigrams of query','words in first part','last word in first part','all words',
-                 'size asked and given','size asked, not given','own brand asked and given','own brand asked, not given','own brand','length of query')
+lexical_names = ('words of query','words of item','grams of query','grams of item','bigrams of query','words in first part',
+                 'last word in first part','all words','size asked and given','size asked, not given','own brand asked and given',
+                 'own brand asked, not given','own brand','length of query')
 _bins = {'w':1<<15, 'g':1<<14, 'b':1<<15, 't':1<<15, 'l':1<<15, 's':1<<12}
 _size = re.compile(r'(\d+(?:\.\d+)?)[ -]?(oz|ounces?|liters?|l|lbs?|pounds?|ml|count|ct|packs?|pk|gallons?|quarts?|pints?|inch|loads?)\b')
-_unit = {'ounce':'oz','ounces':'oz','liters':'liter','l':'liter','lbs':'lb','pound':'lb','pounds':'lb','ct':'count','pk':'pack','packs':'pack','gallons':'gallon','quarts':'quart','pints':'pint','load':'loads'}
+_unit = {'ounce':'oz','ounces':'oz','liters':'liter','l':'liter','lbs':'lb','pound':'lb','pounds':'lb','ct':'count','pk':'pack',
+         'packs':'pack','gallons':'gallon','quarts':'quart','pints':'pint','load':'loads'}
 _own = re.compile(r'\b(store brand|own brand|generic|private label|no name)\b')
 
 def _hash(w, n): return zlib.crc32(w.encode('utf8','surrogatepass'))%n
@@ -216,6 +223,12 @@ class TokenSide(nn.Module):
         w = torch.as_tensor(idf)[:,None]
         self.w = nn.Embedding.from_pretrained(torch.log(torch.expm1(w/w.mean())), freeze=False)
 
+    @torch.no_grad()
+    def start(self, vecs):
+        "Other token vectors, of length about 1; that of padding is zero"
+        v = torch.as_tensor(vecs, dtype=torch.float32)
+        self.e.weight.copy_(v/v.norm(dim=1).mean()); self.e.weight[0] = 0
+
     def forward(self, t):
         m = (t>0).float()                                   # (B, W)
         e = self.e(t)*m[...,None]                           # (B, W, d)
@@ -225,16 +238,20 @@ class TokenSide(nn.Module):
 
 # %% ../../nbs/41_student.text.ipynb #a2f8ef74
 class TwoTowerModel(nn.Module):
-    "Two static towers and a scaled cosine"
-    def __init__(self, vecs, idf):
+    "Two static towers and a scaled cosine: dict of inputs → (B,)"
+    def __init__(self,
+        vecs, # (V, d) token vectors
+        idf,  # (V,) first weights of the tokens
+    ):
         super().__init__()
-        self.side = TokenSide(vecs, idf); d = vecs.shape[1]
+        self.side = TokenSide(vecs, idf); d = self.side.e.embedding_dim
         self.q,self.d = (nn.Linear(d, d, bias=False) for _ in range(2))
         for p in (self.q,self.d): nn.init.eye_(p.weight)
         self.a,self.b = nn.Parameter(torch.tensor(8.)),nn.Parameter(torch.tensor(-4.))
 
     def tower(self, t, p): return F.normalize(p(self.side(t)[3]), dim=-1)  # (B, d)
-    def forward(self, x): return self.a*(self.tower(x['q'], self.q)*self.tower(x['d'], self.d)).sum(-1)+self.b  # (B,)
+    def logit(self, vq, vd): return self.a*(vq*vd).sum(-1)+self.b          # (B,)
+    def forward(self, x): return self.logit(self.tower(x['q'], self.q), self.tower(x['d'], self.d))  # (B,)
 
 # %% ../../nbs/41_student.text.ipynb #64744f53
 class TextStudent(Student):
@@ -264,15 +281,67 @@ class TextStudent(Student):
     def read_tokenizer(cls, folder):
         "The saved tokenizer"
         from transformers import PreTrainedTokenizerFast
-        return PreTrainedTokenizerFast(tokenizer_file=str(Path(folder)/'tokenizer.json'), pad_token='[PAD]', unk_token='[UNK]', cls_token='[CLS]', sep_token='[SEP]')
+        special = {'pad_token':'[PAD]', 'unk_token':'[UNK]', 'cls_token':'[CLS]', 'sep_token':'[SEP]'}
+        return PreTrainedTokenizerFast(tokenizer_file=str(Path(folder)/'tokenizer.json'), **special)
 
+# %% ../../nbs/41_student.text.ipynb #6e0c51aa
+def principal_axes(
+    vecs:np.ndarray, # (n, d) embeddings
+    dim:int,         # Axes wanted, at most d
+)->np.ndarray: # (d, dim) float32, orthonormal columns
+    "The axes that keep most of the embeddings' length"
+    if dim>vecs.shape[1]: raise KdError(f'dim is {dim}, but the teacher has only {vecs.shape[1]}: choose a smaller one')
+    _,v = np.linalg.eigh(vecs.T@vecs)
+    return np.ascontiguousarray(v[:,::-1][:,:dim], dtype=np.float32)
+
+# %% ../../nbs/41_student.text.ipynb #2c84be55
+class StaticStudent(TextStudent):
+    "A student of static token vectors with a tower a side"
     def groups(self, lr):
         "Token vectors learn at a quarter of the rate: most tokens are rare"
-        own = {id(p) for p in self.model.side.parameters()}
-        return [{'params':list(self.model.side.parameters()), 'lr':lr/4}, {'params':[p for p in self.model.parameters() if id(p) not in own], 'lr':lr}]
+        words = list(self.model.side.parameters()); own = {id(p) for p in words}
+        return [{'params':words, 'lr':lr/4}, {'params':[p for p in self.model.parameters() if id(p) not in own], 'lr':lr}]
+
+    @classmethod
+    def blank(cls, cfg): return np.zeros((cfg['vocab'],cfg['dim']), np.float32),np.ones(cfg['vocab'], np.float32)
+
+    def take_side(self, other):
+        "Begin with another student's token vectors and weights"
+        self.model.side.load_state_dict(other.model.side.state_dict())
+        return self
+
+class TextMean(nn.Module):
+    "Token ids → weighted mean of length 1"
+    def __init__(self, side): super().__init__(); self.side = side
+    def forward(self, t): return F.normalize(self.side(t)[3], dim=-1)  # (B, d)
+
+# %% ../../nbs/41_student.text.ipynb #90bb3d6e
+@patch
+def fit_embeddings(self:StaticStudent,
+    texts,       # n distinct texts: items and queries
+    vecs,        # (n, d) the teacher's embeddings of them
+    words=None,  # (V, d) the teacher's token vectors to start from (the student's own, if None)
+    epochs:int=8,
+    lr:float=1e-2, # Highest rate; the tokens' weights learn at three times of it
+    bs:int=512,    # Texts in a batch
+    seed:int=0,
+)->Learner: # With its recorder
+    "Turn the token vectors until the mean of a text's tokens points where the teacher's embedding points"
+    side = self.model.side; P = principal_axes(vecs, side.e.embedding_dim)
+    if words is not None: side.start(words@P)
+    y = vecs@P; y = y/np.maximum(np.linalg.norm(y, axis=1, keepdims=True), 1e-9)
+    c = self.td.codes(texts)
+    dl = PairLoader(lambda i: pad(self.td.rows, c[i]), self.td.rows.lens[c], soft=y, bs=bs, seed=seed)
+    opt = lambda params, lr, **kw: OptimWrapper(params, torch.optim.AdamW, lr=lr, weight_decay=0., **kw)
+    learn = Learner(DataLoaders(dl, dl), TextMean(side), loss_func=lambda s,y,w,t: (1-(s*t).sum(-1)).mean(), opt_func=opt,
+                    splitter=lambda m: [list(m.side.e.parameters()), list(m.side.w.parameters())], cbs=[GradientClip(1.), StopOnNaN()])
+    seed_all(seed)
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, np.array([lr, 3*lr]), pct_start=.1, div=10, cbs=NoValid())
+    self.finish()
+    return learn
 
 # %% ../../nbs/41_student.text.ipynb #966bd875
-class TwoTower(TextStudent):
+class TwoTower(StaticStudent):
     "Static two-tower student: products are encoded once"
     kind = 'two-tower'
     def __init__(self, vecs, idf, tokenizer):
@@ -292,7 +361,7 @@ class TwoTower(TextStudent):
         return cls(v, token_idf(tokenise(items, t, cls.max_d), len(v)), t)
 
     @classmethod
-    def build(cls, cfg, folder): return cls(np.zeros((cfg['vocab'],cfg['dim']), np.float32), np.ones(cfg['vocab'], np.float32), cls.read_tokenizer(folder))
+    def build(cls, cfg, folder): return cls(*cls.blank(cfg), cls.read_tokenizer(folder))
 
     @torch.no_grad()
     def index(self, items):
@@ -324,28 +393,25 @@ def kernel_pool(
     return torch.cat([(k.sum(2).log1p()*w[...,None]).sum(1), (best*w).sum(1, keepdim=True)], 1)
 
 # %% ../../nbs/41_student.text.ipynb #0ce43840
-class InteractionModel(nn.Module):
-    "Token interaction, two-tower cosine and lexical features, in a small head"
-    def __init__(self, vecs, idf, n_lex=len(lexical_names), hidden=32, conv=True, kernels=True, mean=True, lexical=True):
-        super().__init__()
-        self.side = TokenSide(vecs, idf); d = vecs.shape[1]
-        self.use = {'conv':conv, 'kernels':kernels, 'mean':mean, 'lexical':lexical}
+class InteractionModel(TwoTowerModel):
+    "The two-tower's logit plus a small head over token interaction, cosine and lexical features"
+    def __init__(self, vecs, idf, n_lex=len(lexical_names), hidden=32, conv=True, kernels=True, lexical=True):
+        super().__init__(vecs, idf); d = self.side.e.embedding_dim
+        self.use = {'conv':conv, 'kernels':kernels, 'lexical':lexical}
         self.conv = nn.Conv1d(d, d, 3, padding=1)
-        self.q,self.d = (nn.Linear(d, d, bias=False) for _ in range(2))
         self.register_buffer('mu', torch.tensor(mu)); self.register_buffer('sigma', torch.tensor([.05]+[.1]*(len(mu)-1)))
-        n = n_pool*kernels*(1+conv)+mean+n_lex*lexical
+        n = n_pool*kernels*(1+conv)+1+n_lex*lexical
         self.norm,self.lin = nn.BatchNorm1d(n),nn.Linear(n, 1)
         self.mlp = nn.Sequential(nn.Linear(n, hidden), nn.ReLU(), nn.Linear(hidden, 1))
         self.start()
 
     def start(self):
-        "Begin near a sensible ranker: a trigram is mostly its middle token, the towers are plain means, the head is linear"
+        "Begin as the two-tower: the head gives zero, a trigram is mostly its middle token"
         d = self.conv.weight.shape[0]
         with torch.no_grad():
             self.conv.weight.mul_(.3); self.conv.bias.zero_()
             for j,x in enumerate((.3,.6,.3)): self.conv.weight[:,:,j] += x*torch.eye(d)
-        for p in (self.q,self.d): nn.init.eye_(p.weight)
-        nn.init.zeros_(self.mlp[2].weight); nn.init.zeros_(self.mlp[2].bias)
+        for p in (*self.lin.parameters(), *self.mlp[2].parameters()): nn.init.zeros_(p)
 
 # %% ../../nbs/41_student.text.ipynb #de3ab19d
 @patch
@@ -369,30 +435,23 @@ def vectors(self:InteractionModel, e, m):
     return out  # each (B, W, d)
 
 @patch
-def head(self:InteractionModel, cols):
-    "Features → logits"
-    x = self.norm(torch.cat(cols, 1))
-    return (self.lin(x)+self.mlp(x))[:,0]  # (B,)
+def combine(self:InteractionModel, qs, w, vq, ds, m, vd, f):
+    "Both sides and the lexical features → logits"
+    cols = [kernel_pool(a@b.transpose(1,2), w, m, self.mu, self.sigma) for a,b in zip(qs, ds)]
+    cols.append((vq*vd).sum(-1, keepdim=True))
+    if self.use['lexical']: cols.append(f)
+    x = self.norm(torch.cat(cols, 1))  # (B, n)
+    return self.logit(vq, vd)+(self.lin(x)+self.mlp(x))[:,0]  # (B,)
 
 @patch
-def pools(self:InteractionModel, qs, w, ds, m):
-    "Kernel pools of each kind of vector"
-    return [kernel_pool(a@b.transpose(1,2), w, m, self.mu, self.sigma) for a,b in zip(qs, ds)]
-
-@patch
-def forward(self:InteractionModel, x):
-    (qs,w,vq),(ds,m,vd) = self.query_side(x['q']),self.item_side(x['d'])
-    cols = self.pools(qs, w, ds, m)
-    if self.use['mean']: cols.append((vq*vd).sum(-1, keepdim=True))
-    if self.use['lexical']: cols.append(x['f'])
-    return self.head(cols)
+def forward(self:InteractionModel, x): return self.combine(*self.query_side(x['q']), *self.item_side(x['d']), x['f'])  # (B,)
 
 # %% ../../nbs/41_student.text.ipynb #c4e8b724
-class Interaction(TextStudent):
+class Interaction(StaticStudent):
     "The token-interaction student"
     kind = 'interaction'
-    def __init__(self, vecs, idf, tokenizer, lexical, **parts):
-        self.set_tokenizer(tokenizer); self.lex = lexical
+    def __init__(self, vecs, idf, tokenizer, lex, **parts):
+        self.set_tokenizer(tokenizer); self.lex = lex
         self.model = InteractionModel(np.asarray(vecs, np.float32), np.asarray(idf, np.float32), **parts)
         self.cfg = {'dim':vecs.shape[1], 'vocab':len(vecs), 'parts':parts}
 
@@ -403,7 +462,7 @@ class Interaction(TextStudent):
         dim:int=128,     # Width of the vectors
         vecs=None,       # (V, d) token vectors, if they are there already
         seed:int=0,      # Of the head
-        **parts,         # `conv`, `kernels`, `mean`, `lexical`: parts to leave out; `hidden`
+        **parts,         # `conv`, `kernels`, `lexical`: parts to leave out; `hidden`
     ):
         "A new student, with the teacher's words and the catalogue's frequencies"
         torch.manual_seed(seed)
@@ -414,7 +473,8 @@ class Interaction(TextStudent):
     def collate(self, context, item):
         a,b,lens = self.tokens(context, item)
         q,d = self.lex.sides.codes(context),self.lex.sides.codes(item)
-        f = torch.from_numpy(np.concatenate([self.lex.features(q[i:i+50_000], d[i:i+50_000]) for i in range(0, len(q), 50_000)] or [np.empty((0,14), np.float32)]))
+        parts = [self.lex.features(q[i:i+50_000], d[i:i+50_000]) for i in range(0, len(q), 50_000)]
+        f = torch.from_numpy(np.concatenate([np.empty((0,len(lexical_names)), np.float32), *parts]))
         return lambda i: {'q':pad(self.tq.rows, a[i]), 'd':pad(self.td.rows, b[i]), 'f':f[i]}, lens
 
 # %% ../../nbs/41_student.text.ipynb #754ea79c
@@ -427,7 +487,7 @@ def write_extras(self:Interaction, folder):
 def build(cls:Interaction, cfg, folder):
     "A student of the saved shape, its weights still to be loaded"
     l = {k:v.numpy() for k,v in load_file(Path(folder)/'lexical.safetensors').items()}
-    return cls(np.zeros((cfg['vocab'],cfg['dim']), np.float32), np.ones(cfg['vocab'], np.float32), cls.read_tokenizer(folder), Lexical(**l), **cfg['parts'])
+    return cls(*cls.blank(cfg), cls.read_tokenizer(folder), Lexical(**l), **cfg['parts'])
 
 @patch
 @torch.no_grad()
@@ -446,19 +506,10 @@ def index(self:Interaction,
 # %% ../../nbs/41_student.text.ipynb #7b14a994
 @patch
 def cached(self:Interaction, ids):
-    "Vectors (n, W, d) of each kind and mask (n, W) of some indexed items, cut to the longest of them"
+    "Vectors (n, W, d) of each kind, mask (n, W) and towers (n, d) of some indexed items, cut to the longest of them"
     n = self.lens[ids]; col = np.arange(max(1, n.max(initial=0))); m = col<n[:,None]
     at = torch.from_numpy(np.where(m, self.off[ids][:,None]+col, len(self.flat[0])-1 if self.flat else 0))
-    return [f[at] for f in self.flat], torch.from_numpy(m.astype(np.float32))
-
-@patch
-def rank_some(self:Interaction, side, ids, f):
-    "Scores of some indexed items for one query's side"
-    (qs,w,vq),(ds,m) = side,self.cached(ids)
-    cols = self.model.pools(qs, w, ds, m)
-    if self.model.use['mean']: cols.append((self.towers[torch.from_numpy(ids)]@vq[0])[:,None])
-    if self.model.use['lexical']: cols.append(torch.from_numpy(f))
-    return self.model.head(cols).numpy()
+    return [f[at] for f in self.flat], torch.from_numpy(m.astype(np.float32)), self.towers[torch.from_numpy(ids)]
 
 @patch
 @torch.no_grad()
@@ -468,11 +519,25 @@ def rank(self:Interaction,
     chunk:int=512,# Items at a time: so many fit into the processor's cache
 )->np.ndarray: # (len(ids),) float32
     "Scores of the indexed items (or of some) for one query"
-    side,f = self.model.query_side(self.query_tokens(query)),self.parts.features(query, ids)
+    side,f = self.model.query_side(self.query_tokens(query)),torch.from_numpy(self.parts.features(query, ids))
     ids = np.arange(len(self.lens)) if ids is None else np.asarray(ids)
     out,o = np.empty(len(ids), np.float32),np.argsort(self.lens[ids], kind='stable')
-    for i in (o[a:a+chunk] for a in range(0, len(o), chunk)): out[i] = self.rank_some(side, ids[i], f[i])
+    for i in (o[a:a+chunk] for a in range(0, len(o), chunk)): out[i] = self.model.combine(*side, *self.cached(ids[i]), f[i]).numpy()
     return out
+
+@patch
+@torch.no_grad()
+def shortlist(self:Interaction,
+    query,     # Query text
+    n:int=400, # Items wanted
+)->np.ndarray: # (n,) item numbers, ascending
+    "The items that are worth scoring: the best half by the towers, the others by shared words, both over all items"
+    n = min(n, len(self.lens)); bins = text_parts(query)
+    cos = (self.towers@self.model.query_side(self.query_tokens(query))[2][0]).numpy()
+    word = sum(self.parts.common(k, np.array(bins[k], int), w, None) for k,w in (('w',self.lex.idf_w), ('g',self.lex.idf_g/4)))
+    best = lambda s, k: np.argpartition(-s, k-1)[:k]
+    near = best(cos, (n+1)//2); word[near] = -np.inf
+    return np.sort(np.concatenate([near, best(word+1e-3*cos, n//2)])) if n>1 else near
 
 # %% ../../nbs/41_student.text.ipynb #cacd595e
 def trim_tokenizer(
@@ -481,7 +546,6 @@ def trim_tokenizer(
 )->tuple: # (trimmed tokenizer, (n,) old ids of its tokens)
     "Keep the tokens that occur in some texts, the special ones and all single characters"
     from transformers import PreTrainedTokenizerFast
-    import json
     j = json.loads(tokenizer.backend_tokenizer.to_str()); v = j['model']['vocab']
     used = np.unique(tokenise(list(texts), tokenizer, 64).flat)
     keep = set(used.tolist())|{v[t] for t in v if len(t.replace('##',''))==1 or t in tokenizer.all_special_tokens}
@@ -500,8 +564,9 @@ class CrossModel(nn.Module):
         super().__init__()
         from transformers import BertConfig, BertForSequenceClassification
         d = vecs.shape[1]
-        self.bert = BertForSequenceClassification(BertConfig(vocab_size=len(vecs), hidden_size=d, num_hidden_layers=layers, num_attention_heads=heads,
-            intermediate_size=4*d, max_position_embeddings=max_len, num_labels=1, hidden_dropout_prob=.0, attention_probs_dropout_prob=.0))
+        self.bert = BertForSequenceClassification(BertConfig(vocab_size=len(vecs), hidden_size=d, num_hidden_layers=layers,
+            num_attention_heads=heads, intermediate_size=4*d, max_position_embeddings=max_len, num_labels=1,
+            hidden_dropout_prob=.0, attention_probs_dropout_prob=.0))
         self.bert.get_input_embeddings().weight.data.copy_(torch.as_tensor(vecs)*.5)
 
     def forward(self, x): return self.bert(**{k:v for k,v in x.items() if k!='group'}).logits[:,0]  # (B,)
@@ -532,9 +597,8 @@ class CrossStudent(TextStudent):
         return cls(compress(w, dim)[old], t, **kwargs)
 
     @classmethod
-    def build(cls, cfg, folder): return cls(np.zeros((cfg['vocab'],cfg['dim']), np.float32), cls.read_tokenizer(folder), cfg['layers'], cfg['heads'])
-
-    def groups(self, lr): return Student.groups(self, lr)
+    def build(cls, cfg, folder):
+        return cls(np.zeros((cfg['vocab'],cfg['dim']), np.float32), cls.read_tokenizer(folder), cfg['layers'], cfg['heads'])
 
     def collate(self, context, item):
         a,b,lens = self.tokens(context, item)
