@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Popularity', 'ByBM25', 'Cosine', 'Asked', 'score_pairs', 'pooled_auc', 'quality', 'compare_quality',
            'quality_by_kind', 'paired', 'rank_each', 'rank_all', 'agreement', 'held_to', 'speed', 'size_on_disk',
-           'count_params', 'peak_memory', 'Comparison', 'compare_rankers', 'text_width', 'cut', 'aligned',
+           'count_params', 'peak_memory', 'Comparison', 'served', 'compare_rankers', 'text_width', 'cut', 'aligned',
            'short_number', 'readable_table', 'format_table', 'share_of', 'bars', 'bar_lines', 'label_points', 'front',
            'plot_pareto', 'plot_curves', 'plot_agreement', 'plot_reliability', 'plot_label_curve', 'plot_kinds',
            'md_table', 'report_text', 'write_report', 'search_figures', 'difference_table', 'kind_table',
@@ -61,6 +61,7 @@ class Asked:
     ): self.model,self.items = model,np.asarray(items, object)
     def rank(self, query, ids=None):
         d = self.items if ids is None else self.items[ids]
+        if hasattr(self.model, 'forget'): self.model.forget() # Text in, scores out: nothing is known of the items beforehand
         if not hasattr(self.model, 'logits'): return self.model.score(pd.DataFrame({'context':query, 'item':d}))
         return np.asarray(self.model.logits([query]*len(d), d.tolist()), np.float32)
     def score(self, pairs): return self.model.score(pairs)
@@ -267,7 +268,7 @@ def held_to(
 
 # %% ../nbs/60_compare.ipynb #8174f503
 def _timed(f, queries, n_items, size, repeats, warm, seconds, rng):
-    "Seconds of each call for `size` random items; after `seconds` in all, ten calls are enough"
+    "Seconds of each call for `size` random items; after `seconds` in all, ten calls are enough (three of large ones)"
     out,t0 = [],time.perf_counter()
     for i in range(warm+repeats):
         q,ids = queries[i%len(queries)],rng.choice(n_items, size, replace=False)
@@ -275,7 +276,7 @@ def _timed(f, queries, n_items, size, repeats, warm, seconds, rng):
         if len(s)!=size: raise KdError(f'speed: expected {size} scores, got {len(s)}')
         late = seconds is not None and time.perf_counter()-t0>seconds
         if i>=warm or late: out.append(dt)
-        if late and len(out)>=10: break
+        if late and len(out)>=(10 if size<=100 else 3): break
     return np.array(out)
 
 # %% ../nbs/60_compare.ipynb #6e89a770
@@ -287,7 +288,7 @@ def speed(
     repeats:int=200,    # Calls of the first size; a tenth of them for the others
     warm:int=20,        # Calls before counting
     threads:int=1,      # Threads of torch and numpy
-    seconds:float=None, # Stop after so long, with ten calls at least (no limit, if None)
+    seconds:float=None, # Stop after so long, with ten calls at least, three of more than 100 candidates (no limit, if None)
     seed:int=0,         # Of the candidates
 )->dict: # `ms`, `ms_p99`, `pairs_per_s`, `pairs_at` (the size it was reached with), `repeats`, `threads`
     "Time a ranker: text in, scores out"
@@ -344,9 +345,21 @@ def _speeds(rankers, queries, n_items, threads, seconds, sizes, repeats):
     return pd.DataFrame({n:f(r) for n,r in rankers.items()}).T
 
 # %% ../nbs/60_compare.ipynb #53adde37
+def served(
+    ranker,     # Has `rank(query, ids)`, perhaps `shortlist(query)`
+    n_items:int,
+): # query → (n_items,) scores
+    "How a search ranks the whole catalogue: by all scores; where there is a shortlist by its scores, all other items tie behind it"
+    if not hasattr(ranker, 'shortlist'): return ranker.rank
+    def scores(query):
+        ids = ranker.shortlist(query); s = np.asarray(ranker.rank(query, ids), float)
+        out = np.full(n_items, s.min(initial=0)-1); out[ids] = s
+        return out
+    return scores
+
 def _whole(coll, rankers, queries, names, k):
     "Quality on the whole catalogue of the named rankers"
-    d = {n:rank_all(coll, queries, rankers[n].rank, k) for n in names}
+    d = {n:rank_all(coll, queries, served(rankers[n], len(coll.items)), k) for n in names}
     return pd.DataFrame(d).T.add_prefix('all_')
 
 # %% ../nbs/60_compare.ipynb #61248003
@@ -592,7 +605,7 @@ def plot_pareto(
 
 # %% ../nbs/60_compare.ipynb #83c4c9c1
 def plot_curves(
-    curves:dict,   # Name → values, one an epoch (or a Series whose index is the epoch)
+    curves:dict,   # Name → values by number of pairs seen, as a Series
     ylabel:str='NDCG@10 on validation queries', # What the values are
     taught:dict=None, # Distilled name → the name without a teacher, drawn in the same colour, dashed
 ): # A figure
@@ -602,10 +615,8 @@ def plot_curves(
     alone = {b:a for a,b in (taught or {}).items()}
     colour = {n:f'C{i}' for i,n in enumerate(n for n in curves if n not in alone)}
     for n,v in curves.items():
-        v = v if isinstance(v, pd.Series) else pd.Series(list(v), range(1, len(v)+1), dtype=float)
-        ax.plot(v.index, v, 'o--' if n in alone else 'o-', ms=3, lw=1.4, color=colour.get(alone.get(n, n)), label=n)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set(xlabel='epoch', ylabel=ylabel, title='learning with and without a teacher'); ax.legend(fontsize=8)
+        ax.plot(v.index/1000, v, 'o--' if n in alone else 'o-', ms=3, lw=1.4, color=colour.get(alone.get(n, n)), label=n)
+    ax.set(xlabel='thousand pairs seen', ylabel=ylabel, title='learning with and without a teacher'); ax.legend(fontsize=8)
     return fig
 
 # %% ../nbs/60_compare.ipynb #85ee5e10
@@ -781,7 +792,7 @@ def search_figures(
     best:str,               # The best student
     taught:dict,            # Distilled student → the same student with labels only
     logits=(),              # Names whose scores are logits
-    curves:dict=None,       # Name → validation quality, one an epoch
+    curves:dict=None,       # Name → validation quality by number of pairs seen
     label_curve:pd.DataFrame=None, # See `plot_label_curve`
 )->dict: # Name → figure
     "All plots of a comparison"
@@ -824,7 +835,7 @@ def search_report(
     taught:dict,         # Distilled student → the same student with labels only
     baseline:str='BM25', # What students must beat
     logits=(),           # Names whose scores are logits
-    curves:dict=None,    # Name → validation quality, one an epoch
+    curves:dict=None,    # Name → validation quality by number of pairs seen
     label_curve:pd.DataFrame=None, # See `plot_label_curve`
     ratio:float=None,    # Seconds of an epoch with soft labels / without
     seconds:dict=None,   # Step → seconds

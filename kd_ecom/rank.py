@@ -73,13 +73,14 @@ def search(self:Ranker,
     k:int=10,          # Products wanted
     explain:bool=False,# Show BM25's and the teacher's scores, too?
 )->pd.DataFrame: # `rank`, `item`, `score`, `product_id`, `products`; explained: `bm25`, and `teacher` if there is one
-    "The best products for a query"
+    "The best products for a query; a student with a `shortlist` scores only that"
     if not (isinstance(query, str) and query.strip()): raise KdError('the query is empty: type what you are looking for')
     if k<1: raise KdError(f'k must be 1 or more, not {k}')
-    s = self.scores(query)
-    i = best_first(s, self._popularity, k)
+    ids = np.asarray(self.student.shortlist(query, max(400, 4*k))) if hasattr(self.student, 'shortlist') else np.arange(len(self))
+    s = self.scores(query, None if len(ids)==len(self) else ids)
+    o = best_first(s, self._popularity[ids], k); i = ids[o]
     d = self.items.loc[i, ['item','product_id','products']]
-    d.insert(0, 'rank', np.arange(1, len(i)+1)); d.insert(2, 'score', s[i])
+    d.insert(0, 'rank', np.arange(1, len(i)+1)); d.insert(2, 'score', s[o])
     return d.assign(**self._explain(query, i)) if explain else d
 
 # %% ../nbs/72_rank.ipynb #40c93acb
@@ -120,20 +121,10 @@ def save(self:Ranker,
         (folder/'ranker.json').unlink(missing_ok=True)
         self.student.save(folder/'student', meta)
         with atomic_write(folder/'items.parquet') as t: self.items.to_parquet(t, index=False)
-        self._save_index(folder/'index')
     except OSError as e: raise disk_error(e, folder) from e
-    h = _hashes(folder, ('student','items.parquet','index'))
+    h = _hashes(folder, ('student','items.parquet'))
     save_json({'items':fingerprint(self.items), 'student':self.student.fingerprint(), 'sha256':h}, folder/'ranker.json')
     return folder
-
-# %% ../nbs/72_rank.ipynb #2b5dcad5
-@patch
-def _save_index(self:Ranker, folder):
-    "Save the product sides, if the student can"
-    for f in folder.glob('*') if folder.is_dir() else (): f.unlink()
-    if not hasattr(self.student, 'save_index'): return
-    folder.mkdir(parents=True, exist_ok=True)
-    self.student.save_index(folder)
 
 # %% ../nbs/72_rank.ipynb #5f8a2c4d
 def _load_student(folder):
@@ -174,6 +165,4 @@ def load(cls:Ranker,
     student,items = _load_student(folder/'student'),pd.read_parquet(folder/'items.parquet')
     for what,got in (('student',student.fingerprint()), ('items',fingerprint(items))):
         if got!=meta[what]: raise KdError(f'{folder}: the fingerprint of the {what} is {got}, not {meta[what]}: save the ranker again')
-    ready = hasattr(student, 'load_index') and (folder/'index').is_dir()
-    if ready: student.load_index(folder/'index')
-    return cls(items, student, teacher=_load_teacher(folder/'teacher'), indexed=ready)
+    return cls(items, student, teacher=_load_teacher(folder/'teacher'))
