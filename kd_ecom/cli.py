@@ -173,7 +173,8 @@ def _training_options(p, out):
     p.add_argument('--fast', action='store_true', help='smaller samples and shorter training, under 3 minutes; its table says so')
     p.add_argument('--seed', type=at_least(0), default=0, metavar='N', help='of samples and of training (default: %(default)s)')
     p.add_argument('--threads', type=at_least(1), metavar='N', help="threads for training (default: torch's); speed is measured on one")
-    p.add_argument('--student', nargs='+', default=['interaction','two-tower','cross'], choices=['interaction','two-tower','cross'], metavar='KIND',
+    kinds = ['interaction','two-tower','cross']
+    p.add_argument('--student', nargs='+', default=kinds, choices=kinds, metavar='KIND',
                    help='students to fit: interaction, two-tower, cross (default: all three)')
     p.add_argument('--teacher', default='minilm', metavar='NAME', help='minilm, a model folder, or a hub name (default: %(default)s)')
 

@@ -4,29 +4,31 @@
 
 # %% auto #0
 __all__ = ['fast_plan', 'names', 'Plan', 'Ground', 'ground', 'part', 'graded_pairs', 'balanced', 'mean_ndcg', 'fit_twin',
-           'fit_cross', 'mix_weight', 'fit_teacher', 'mine_unlabelled', 'Watch', 'start', 'fit_pair', 'soft_cost',
-           'label_curve', 'Clock', 'Run', 'writable', 'check_sizes', 'run_search', 'soft_labels', 'report_search']
+           'fit_cross', 'View', 'view', 'learn_words', 'start', 'rank_quality', 'mix_weight', 'members', 'fit_teacher',
+           'mine_unlabelled', 'Watch', 'fit_pair', 'soft_cost', 'label_curve', 'Clock', 'Run', 'writable',
+           'check_sizes', 'run_search', 'soft_labels', 'report_search']
 
 # %% ../nbs/73_quickstart.ipynb #28cea341
 import json, re, time
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from fastai.callback.core import Callback
 
 from .compare import Asked, ByBM25, Cosine, Popularity, compare_rankers, peak_memory, search_report
-
 from .core import KdError, disk_error, fingerprint, load_json, n_threads, save_json, seed_all
 from .data.search import Collection, collection_pairs
-from .distil import all_pairs, check_held_out, new_student, training_queries
+from .distil import all_pairs, check_held_out, new_student, sentence_encoder, training_queries
+from .load import length_batches
 from .metrics import paired_diff, per_group
 from .mine import BM25, Dense, Recipe, mine, pool
 from .rank import Ranker
-from .student.core import Student
-from .student.text import token_vectors
+from .student.core import Student, StudentTeacher
+from .student.text import TwoTower, token_vectors
 from .teacher.core import SoftLabels
 from .teacher.encoder import CrossEncoder, Encoder, MixTeacher, TwinEncoder, load_teacher
 
@@ -34,26 +36,32 @@ from .teacher.encoder import CrossEncoder, Encoder, MixTeacher, TwinEncoder, loa
 @dataclass(frozen=True)
 class Plan:
     "All settings of a run; the defaults were chosen on validation queries of the grocery collection"
-    pool_k:int=30         # Candidates of a judged query from BM25, and from the encoder
-    graded:int=30         # Its graded items in the pool, at most
-    rand:int=30           # Its random items in the pool
-    twin_batches:int=80   # Steps of the twin encoder
-    cross_pairs:int=3000  # Pairs that the cross-encoder is fine-tuned on (0: no cross-encoder)
+    pool_k:int=30          # Candidates of a judged query from BM25, and from the encoder
+    graded:int=30          # Its graded items in the pool, at most
+    rand:int=30            # Its random items in the pool
+    twin_batches:int=120   # Steps of the twin encoder
     teacher_lr:float=1e-4
-    ngrams:int=1200       # Pseudo-queries from item texts
-    words:int=1800        # Pseudo-queries from the teacher's vocabulary
-    typos:float=.1        # Share of them that come again with a typing error
-    recipe:Recipe=Recipe(bm25=2, dense=6, rand=2) # Items for each
-    dim:int=64            # Width of the students' vectors
-    alpha:float=.7
+    keep:float=.3          # Share of its starting weights in the fine-tuned twin encoder
+    lexical_epochs:int=2   # Of the lexical-interaction member of the teacher (0: no such member)
+    cross_pairs:int=0      # Pairs that a cross-encoder member is fine-tuned on (0: no such member)
+    view_items:int=0       # Items that the fine-tuned twin encoder embeds before mining (0: all)
+    ngrams:int=4500        # Pseudo-queries from item texts
+    words:int=4500         # Pseudo-queries from the teacher's vocabulary
+    typos:float=.1         # Share of them that come again with a typing error
+    recipe:Recipe=Recipe(bm25=4, dense=12, rand=6) # Items for each
+    dim:int=128            # Width of the students' vectors
+    word_epochs:int=8      # Of the students' words on the teacher's embeddings
+    alpha:float=.5
     T:float=1.
-    epochs:int=3          # Of a distilled student
-    epochs_alone:int=4    # Of a student with labels only
-    cross_epochs:int=1    # Of the small cross-encoder
-    curve:tuple=(.25,.5)  # Shares of the labelled queries for the label curve (and all of them)
+    epochs:int=1           # Of a distilled student
+    epochs_alone:int=3     # Of a student with labels only
+    bs:int=512             # Pairs in a batch of a distilled student
+    cross_unlabelled:int=80_000 # Unlabelled pairs for the small cross-encoder, the slowest student
+    curve:tuple=(.25,.5)   # Shares of the labelled queries for the label curve (and all of them)
     seed:int=0
 
-fast_plan = Plan(pool_k=20, graded=20, rand=20, twin_batches=24, cross_pairs=640, ngrams=300, words=400, epochs=2, epochs_alone=3, curve=())
+fast_plan = Plan(pool_k=20, graded=20, rand=20, twin_batches=24, view_items=5000, ngrams=1500, words=0,
+                 recipe=Recipe(bm25=3, dense=8, rand=4), word_epochs=6, cross_unlabelled=8000, curve=())
 
 # %% ../nbs/73_quickstart.ipynb #90b956ea
 @dataclass
@@ -94,8 +102,8 @@ def graded_pairs(
     queries, # Query texts
 )->pd.DataFrame: # Pairs
     "All graded pairs of some queries, and the pooled ones"
-    q = set(queries)
-    c = pd.concat([g.coll.qrels[g.coll.qrels['query'].isin(q)][['query','item_id']], g.pools[g.pools.context.isin(q)].rename(columns={'context':'query'})[['query','item_id']]])
+    d = pd.concat([g.coll.qrels, g.pools.rename(columns={'context':'query'})])[['query','item_id']]
+    c = d[d['query'].isin(set(queries))]
     return collection_pairs(g.coll, c.drop_duplicates()).dropna(subset='label')
 
 def balanced(
@@ -115,96 +123,153 @@ def mean_ndcg(pairs, score, k=10)->float: # Between 0 and 1
 
 # %% ../nbs/73_quickstart.ipynb #353206ab
 def fit_twin(g, plan, body, log):
-    "The twin encoder, fine-tuned on the training queries"
-    twin = TwinEncoder(*body)
+    "The twin encoder, fine-tuned on the training queries; a model that is given is copied, not changed"
+    twin = TwinEncoder(*deepcopy(body))
     log(f'teacher: twin encoder, {plan.twin_batches} steps')
-    twin.fit(graded_pairs(g, g.coll.of('train')), n_batch=plan.twin_batches, lr=plan.teacher_lr, seed=plan.seed)
+    twin.fit(graded_pairs(g, g.coll.of('train')), n_batch=plan.twin_batches, lr=plan.teacher_lr, keep=plan.keep, seed=plan.seed)
     return twin
 
-def fit_cross(g, plan, twin, log):
-    "The cross-encoder, started from the twin's weights"
+def fit_cross(g, plan, twin, log=lambda s: None):
+    "A cross-encoder, started from the twin's weights"
     from transformers import AutoModelForSequenceClassification
     body = twin.encoder.body
     log(f'teacher: cross-encoder, {plan.cross_pairs:,} pairs')
     seed_all(plan.seed)
-    m = AutoModelForSequenceClassification.from_config(type(body.config).from_dict({**body.config.to_dict(), 'id2label':{0:'relevant'}, 'label2id':{'relevant':0}}))
+    cfg = type(body.config).from_dict({**body.config.to_dict(), 'id2label':{0:'relevant'}, 'label2id':{'relevant':0}})
+    m = AutoModelForSequenceClassification.from_config(cfg)
     m.base_model.load_state_dict(body.state_dict(), strict=False)
     cross = CrossEncoder(m, twin.encoder.texts.tokenizer, seed=plan.seed)
     cross.fit(balanced(part(g.pools,'train'), plan.cross_pairs, plan.seed), lr=plan.teacher_lr, seed=plan.seed)
     return cross
 
-def mix_weight(a, b, pairs, grid=np.linspace(0,.6,7)):
-    "The weight of `b` in the mean of two logits that ranks `pairs` best; and the NDCG for each weight"
-    q = {round(float(w),2):mean_ndcg(pairs, (1-w)*a+w*b) for w in grid}
-    return max(q, key=q.get), q
+# %% ../nbs/73_quickstart.ipynb #b27f1c09
+@dataclass
+class View:
+    "What the fine-tuned twin encoder makes of the catalogue"
+    twin:TwinEncoder
+    dense:Dense      # Items for mining
+    queries:list     # Pseudo-queries, none of them held out
+    words:np.ndarray # (V, d) token vectors
+
+def view(g:Ground, plan, twin)->View:
+    "Embed items, pseudo-queries and words with the fine-tuned twin"
+    dense = g.dense if plan.view_items else Dense(twin.embed(g.items))
+    encode = g.encoder.encode if plan.view_items else twin.embed
+    r = replace(plan.recipe, ngrams=plan.ngrams, words=plan.words)
+    held = g.coll.of('valid')+g.coll.of('test')
+    q = training_queries(g.items, encode, dense, g.encoder.texts.tokenizer.get_vocab(), held, r, plan.typos, plan.seed)
+    return View(twin, dense, q, token_vectors(twin.encoder))
+
+def learn_words(g:Ground, plan, v:View)->TwoTower: # With the teacher's words, and no pair seen
+    "A two-tower that has learnt the teacher's embeddings"
+    d = g.items if not plan.view_items else list(np.random.default_rng(plan.seed).permutation(np.array(g.items, object))[:plan.view_items])
+    texts = list(dict.fromkeys([*d, *v.queries]))
+    s = start(g, 'two-tower', plan, v.words)
+    s.fit_embeddings(texts, v.twin.embed(texts), v.words, epochs=plan.word_epochs, seed=plan.seed)
+    return s
+
+# %% ../nbs/73_quickstart.ipynb #58e7c2d1
+names = {'interaction':'token interaction', 'two-tower':'two-tower', 'cross':'small cross-encoder'}
+
+def start(g, kind, plan, vecs, side=None, queries=()):
+    "A new student of one kind, with token vectors, or with the words of another student (`side`)"
+    s = new_student(kind, g.encoder, g.items, dim=plan.dim, **({'queries':queries} if kind=='cross' else {'vecs':vecs}))
+    return s if side is None or kind=='cross' else s.take_side(side)
+
+# %% ../nbs/73_quickstart.ipynb #7b60d5ee
+def rank_quality(pairs, score)->float: # Between 0 and 1
+    "Mean of NDCG@10 and group AUC"
+    return (mean_ndcg(pairs, score)+float(per_group('auc', pairs.label, score, pairs.group).mean()))/2
+
+def mix_weight(a, b, pairs, grid=(0.,.2,.35,.5)):
+    "The weight of `b` in the mean of two logits that ranks `pairs` best"
+    return max(grid, key=lambda w: rank_quality(pairs, (1-w)*a+w*b))
 
 # %% ../nbs/73_quickstart.ipynb #dfe86aa8
+def members(g, plan, v, side, log):
+    "What may join the twin encoder in the teacher: name → teacher"
+    out = {}
+    if plan.lexical_epochs:
+        log(f'teacher: lexical member, {plan.lexical_epochs} epochs on the labels')
+        s = start(g, 'interaction', plan, v.words, side)
+        s.fit(part(g.pools,'train'), epochs=plan.lexical_epochs, seed=plan.seed)
+        out['lexical member'] = StudentTeacher(s)
+    if plan.cross_pairs: out['cross-encoder'] = fit_cross(g, plan, v.twin, log)
+    return out
+
 def fit_teacher(
     g:Ground,
-    plan:Plan=Plan(),
-    body=('minilm',), # Arguments of `TwinEncoder`
+    plan:Plan,
+    v:View,         # Of the fine-tuned twin encoder
+    side:TwoTower,  # With its words
     log=lambda s: None,
 )->tuple: # (teacher, what was measured on the validation queries)
-    "Fine-tune the teacher on the training queries"
-    twin = fit_twin(g, plan, body, log); v = part(g.pools, 'valid')
-    s = twin.score(v); note = {'valid_ndcg':{'twin encoder':mean_ndcg(v, s)}}
-    if not plan.cross_pairs: return twin, note
-    cross = fit_cross(g, plan, twin, log); c = cross.score(v)
-    w,note['mix'] = mix_weight(s, c, v)
-    note['valid_ndcg'] |= {'cross-encoder':mean_ndcg(v, c), 'mix':note['mix'][w]}
-    return (MixTeacher([twin, cross], [1-w, w]) if w else twin), note
+    "The twin encoder with the members that improve it"
+    p = part(g.pools, 'valid'); score,ts,ws = v.twin.score(p),[v.twin],[1.]
+    zero = TwinEncoder(g.encoder.body, g.encoder.texts.tokenizer)
+    note = {'zero-shot cosine':mean_ndcg(p, zero.score(p)), 'twin encoder':mean_ndcg(p, score)}
+    for name,t in members(g, plan, v, side, log).items():
+        c = t.score(p); w = mix_weight(score, c, p)
+        note[name] = mean_ndcg(p, c)
+        if w: ts,ws,score = [*ts, t],[*(x*(1-w) for x in ws), w],(1-w)*score+w*c
+    note['teacher'] = mean_ndcg(p, score)
+    return MixTeacher(ts, ws), {'valid_ndcg':note, 'weights':ws}
 
 # %% ../nbs/73_quickstart.ipynb #c595af47
-def mine_unlabelled(
-    g:Ground,
-    plan:Plan=Plan(),
-    vecs=None, # Texts → embeddings, of the fine-tuned teacher (zero-shot, if None)
-)->pd.DataFrame: # `context`, `item`
-    "Pairs of pseudo-queries and of training queries that nobody graded"
-    encode = g.encoder.encode
-    held = g.coll.of('valid')+g.coll.of('test')
-    vocab = g.encoder.texts.tokenizer.get_vocab()
-    q = training_queries(g.items, encode, g.dense, vocab, held, replace(plan.recipe, ngrams=plan.ngrams, words=plan.words), plan.typos, plan.seed)
-    c = mine(q, g.bm25, g.dense, encode(q), plan.recipe, seed=plan.seed)
+def mine_unlabelled(g:Ground, plan:Plan, v:View)->pd.DataFrame: # `context`, `item`
+    "Pairs of pseudo-queries that nobody graded"
+    encode = g.encoder.encode if plan.view_items else v.twin.embed
+    c = mine(v.queries, g.bm25, v.dense, encode(v.queries), plan.recipe, seed=plan.seed)
     u = pd.DataFrame({'context':c['query'], 'item':g.coll.items.item.to_numpy()[c.item_id]})
     check_held_out(g.pools, u)
     return u
 
 # %% ../nbs/73_quickstart.ipynb #f6d4954e
 class Watch(Callback):
-    "Keep the validation NDCG of a student after each epoch"
+    "Keep the validation NDCG of a student as it learns: before, some times on the way, and after"
     order = 65
-    def __init__(self, student, pairs): self.student,self.pairs,self.quality = student,pairs,[]
-    def after_epoch(self):
-        was = self.model.training
-        self.quality.append(mean_ndcg(self.pairs, self.student.score(self.pairs)))
-        self.model.train(was)
-
-names = {'interaction':'token interaction', 'two-tower':'two-tower', 'cross':'small cross-encoder'}
-
-def start(g, kind, plan, vecs, queries=()):
-    "A new student of one kind"
-    more = {'queries':queries} if kind=='cross' else {'vecs':vecs}
-    return new_student(kind, g.encoder, g.items, dim=plan.dim, **more)
+    def __init__(self, student, pairs, times=6):
+        self.student,self.pairs,self.times,self.seen,self.quality = student,pairs,times,0,{}
+        f,lens = student.collate(pairs.context.tolist(), pairs.item.tolist())
+        self.batches = [(b, f(b)) for b in length_batches(lens, 2048)]
+    def look(self):
+        was,s = self.student.model.training,np.empty(len(self.pairs), np.float32)
+        self.student.model.eval()
+        with torch.no_grad():
+            for i,x in self.batches: s[i] = self.student.model(x).reshape(-1).numpy()
+        self.student.model.train(was); self.quality[self.seen] = mean_ndcg(self.pairs, s)
+    def before_fit(self): self.every = max(1, self.n_epoch*len(self.dls.train)//self.times); self.look()
+    def after_batch(self):
+        if not self.training: return
+        self.seen += len(self.yb[0])
+        if (self.train_iter)%self.every==0: self.look()
 
 # %% ../nbs/73_quickstart.ipynb #aaf8ecc3
+def _sample(pairs, soft, n, seed):
+    "All labelled pairs and at most `n` others"
+    u = np.flatnonzero(pairs.label.isna())
+    i = np.sort(np.concatenate([np.flatnonzero(pairs.label.notna()), np.random.default_rng(seed).permutation(u)[:n]]))
+    return pairs.iloc[i].reset_index(drop=True), np.asarray(soft[i])
+
 def fit_pair(
     g:Ground,
     kind:str,             # 'interaction', 'two-tower' or 'cross'
     plan:Plan,
-    vecs:np.ndarray,      # (V, d) token vectors
+    vecs:np.ndarray,      # (V, d) token vectors of the encoder without training
+    side:TwoTower,        # With the teacher's words
     pairs:pd.DataFrame,   # Training pairs, labelled ones first
-    soft:np.ndarray,      # (n,) teacher's logits, NaN = none
+    soft:np.ndarray,      # (n,) teacher's logits
     log=lambda s: None,
-)->dict: # name → (student, validation NDCG of each epoch)
+)->dict: # name → (student, validation NDCG by number of pairs seen)
     "One kind of student, with labels only and distilled"
     lab = pairs[pairs.label.notna()].reset_index(drop=True); v = part(g.pools, 'valid'); out = {}
-    e = (plan.cross_epochs, plan.cross_epochs) if kind=='cross' else (plan.epochs_alone, plan.epochs)
-    for name,d,t,n in ((f'{names[kind]}, labels only', lab, None, e[0]), (f'{names[kind]}, distilled', pairs, soft, e[1])):
-        log(f'student: {name}, {len(d):,} pairs, {n} epochs')
-        s = start(g, kind, plan, vecs, pairs.context.unique()); w = Watch(s, v)
-        s.fit(d, t, alpha=plan.alpha, T=plan.T, epochs=n, seed=plan.seed, cbs=[w])
-        out[name] = (s, [*w.quality[:-1], mean_ndcg(v, s.score(v))])
+    if kind=='cross': pairs,soft = _sample(pairs, soft, plan.cross_unlabelled, plan.seed)
+    kw = {'alpha':plan.alpha, 'T':plan.T, 'epochs':plan.epochs, 'bs':None if kind=='cross' else plan.bs}
+    for how,d,t,a,k in (('labels only', lab, None, None, {'epochs':plan.epochs_alone}), ('distilled', pairs, soft, side, kw)):
+        name = f'{names[kind]}, {how}'; log(f'student: {name}, {len(d):,} pairs, {k["epochs"]} epoch{"s"*(k["epochs"]>1)}')
+        s = start(g, kind, plan, vecs, a, pairs.context.unique()); w = Watch(s, v)
+        s.fit(d, t, seed=plan.seed, cbs=[w], **k); w.look()
+        out[name] = (s, pd.Series(w.quality))
     return out
 
 # %% ../nbs/73_quickstart.ipynb #ef8cc4f9
@@ -217,7 +282,7 @@ def soft_cost(
     "How much longer an epoch takes with stored soft labels"
     d = pairs[pairs.label.notna()].head(n).reset_index(drop=True); t = np.zeros(len(d), np.float32)
     best = {True:np.inf, False:np.inf}
-    s = start(g, kind, plan, vecs, d.context.unique())
+    s = start(g, kind, plan, vecs, None, d.context.unique())
     s.fit(d.head(512), None, epochs=1)
     for _ in range(turns):
         for with_soft in (False, True):
@@ -229,9 +294,10 @@ def soft_cost(
 
 # %% ../nbs/73_quickstart.ipynb #166bba09
 def label_curve(
-    g:Ground, plan:Plan, vecs, pairs, soft,
+    g:Ground, plan:Plan, vecs, side, pairs, soft,
     test:pd.DataFrame,   # Labelled pairs of held-out queries
-    kind='two-tower',
+    kind='two-tower',    # The quickest student
+    whole:dict=None,     # What `fit_pair` gave for all labels (fitted here, if None)
     log=lambda s: None,
 )->pd.DataFrame: # One row a number of labelled queries: `queries`, `alone`, `taught`, `gain`, `low`, `high`
     "The teacher's gain in NDCG@10 as labelled queries grow (the teacher is the same)"
@@ -239,10 +305,9 @@ def label_curve(
     order,rows = rng.permutation(q),[]
     for share in (*plan.curve, 1.):
         keep = set(order[:max(2, round(share*len(q)))])
-        d = pairs.assign(label=pairs.label.where(pairs.context.isin(keep)))
-        know = d.label.notna()|~np.isnan(soft)
         log(f'label curve: {len(keep)} labelled queries')
-        fits = fit_pair(g, kind, plan, vecs, d[know].reset_index(drop=True), soft[know.to_numpy()])
+        d = pairs.assign(label=pairs.label.where(pairs.context.isin(keep)))
+        fits = whole if share==1 and whole else fit_pair(g, kind, plan, vecs, side, d, soft)
         a,b = [per_group('ndcg', test.label, s.score(test), test.group, k=10) for s,_ in fits.values()]
         diff = paired_diff(b, a)
         rows.append({'queries':len(keep), 'alone':a.mean(), 'taught':b.mean(), 'gain':diff[0], 'low':diff[1], 'high':diff[2]})
@@ -256,14 +321,19 @@ class Clock:
         now = time.perf_counter(); self.steps[name] = self.steps.get(name, 0)+now-self.t; self.t = now
         self.log(f'{name}: {self.steps[name]:.0f} s')
 
-def _teacher(g, plan, body, folder, key, log):
-    "The fitted teacher of an earlier run of the same plan, or a new one"
+def _teacher(g, plan, body, folder, key, clock):
+    "The fitted teacher of an earlier run of the same plan, or a new one; its view of the catalogue, and its words"
     try: old = load_json(folder/'run.json')
     except KdError: old = {}
-    if old.get('key')==key: log('teacher: found in the folder'); return load_teacher(folder), old['note']
-    t,note = fit_teacher(g, plan, body, log)
-    t.save(folder); save_json({'key':key, 'note':note}, folder/'run.json')
-    return t,note
+    t = load_teacher(folder) if old.get('key')==key else None
+    if t is not None: clock.log('teacher: found in the folder')
+    twin = sentence_encoder(t) or fit_twin(g, plan, body, clock.log); clock('fit the twin encoder')
+    v = view(g, plan, twin); clock('embed again')
+    side = learn_words(g, plan, v); clock('learn the words')
+    if t is not None: return t,old['note'],v,side
+    t,note = fit_teacher(g, plan, v, side, clock.log)
+    t.save(folder); save_json({'key':key, 'note':note}, folder/'run.json'); clock('mix the teacher')
+    return t,note,v,side
 
 # %% ../nbs/73_quickstart.ipynb #0007470d
 def _rankers(g, teacher, fits):
@@ -271,13 +341,8 @@ def _rankers(g, teacher, fits):
     for s,_ in fits.values():
         if hasattr(s, 'index'): s.index(g.items)
     r = {'popularity':Popularity(g.coll), 'BM25':ByBM25(g.bm25), 'MiniLM cosine, zero-shot':Cosine(g.dense.vecs, g.encoder.encode)}
-    return {**r, **{n:(s if hasattr(s,'rank') else Asked(_AsTeacher(s), g.items)) for n,(s,_) in fits.items()}, 'teacher':Asked(teacher, g.items)}
-
-class _AsTeacher:
-    "A student without cached sides, asked pair by pair"
-    def __init__(self, student): self.student,self.n_params = student,student.n_params
-    def logits(self, context, item): return self.student.score(pd.DataFrame({'context':context, 'item':item}))
-    def score(self, pairs): return self.student.score(pairs)
+    r |= {n:(s if hasattr(s,'rank') else Asked(StudentTeacher(s), g.items)) for n,(s,_) in fits.items()}
+    return r|{'teacher':Asked(teacher, g.items)}
 
 # %% ../nbs/73_quickstart.ipynb #54605fb2
 @dataclass
@@ -292,7 +357,7 @@ class Run:
     logits:tuple        # Names whose scores are logits
     whole:list          # Names to rank the whole catalogue with
     folders:dict        # Name → saved folder
-    curves:dict         # Name → validation NDCG of each epoch
+    curves:dict         # Name → validation NDCG by number of pairs seen
     label_curve:pd.DataFrame
     ratio:float         # Seconds of training with stored soft labels / without
     seconds:dict        # Step → seconds
@@ -328,40 +393,41 @@ def run_search(
     body = (teacher,) if isinstance(teacher, (str,Path)) else teacher
     g = ground(coll, plan, teacher); clock('index and embed')
     key = fingerprint(coll.fingerprint(), json.dumps(asdict(plan), sort_keys=True), str(teacher) if len(body)==1 else 'model')
-    t,note = _teacher(g, plan, body, out/'teacher', key, log); clock('fit the teacher')
+    t,note,v,side = _teacher(g, plan, body, out/'teacher', key, clock)
     log('teacher, NDCG@10 on validation queries: '+', '.join(f'{n} {q:.3f}' for n,q in note['valid_ndcg'].items()))
-    d,soft = soft_labels(g, plan, t, out/'soft', log); clock('soft labels')
-    vecs,fits = token_vectors(g.encoder),{}; clock('token vectors')
+    d,soft = soft_labels(g, plan, t, v, out/'soft', log); clock('soft labels')
+    vecs,fits,test = token_vectors(g.encoder),{},part(g.pools, 'test'); clock('token vectors')
     with n_threads(1):
-        for k in kinds: fits |= fit_pair(g, k, plan, vecs, d, soft, log); clock(f'fit {names[k]}')
-        test = part(g.pools, 'test')
+        for k in kinds: fits |= fit_pair(g, k, plan, vecs, side, d, soft, log); clock(f'fit {names[k]}')
         ratio = soft_cost(g, plan, vecs, d, soft, kinds[0]); clock('cost of soft labels')
-        curve = label_curve(g, plan, vecs, d, soft, test, log=log) if plan.curve else None; clock('label curve')
+        whole = {n:o for n,o in fits.items() if n.startswith(names['two-tower'])}
+        curve = label_curve(g, plan, vecs, side, d, soft, test, whole=whole, log=log) if plan.curve else None; clock('label curve')
     return _run(g, plan, t, note, fits, kinds, out, test, ratio, curve, clock)
 
 # %% ../nbs/73_quickstart.ipynb #8b0e9f6a
 def soft_labels(
-    g:Ground, plan:Plan, teacher,
+    g:Ground, plan:Plan, teacher, v:View,
     store,              # Folder
     log=lambda s: None,
-)->tuple: # (training pairs: labelled ones first; their memory-mapped soft labels, NaN for the labelled ones)
-    "Mine unlabelled pairs and let the teacher score those that have no soft label yet"
-    u = mine_unlabelled(g, plan); d = all_pairs(part(g.pools, 'train'), u)
-    store = SoftLabels(store); new = store.label(teacher, d[d.label.isna()])
-    log(f'soft labels: {new:,} new, {int(d.label.isna().sum()):,} in all, of {u.context.nunique():,} queries')
+)->tuple: # (training pairs: labelled ones first; their memory-mapped soft labels)
+    "Mine unlabelled pairs and let the teacher score all pairs that have no soft label yet"
+    u = mine_unlabelled(g, plan, v); d = all_pairs(part(g.pools, 'train'), u)
+    store = SoftLabels(store); new = store.label(teacher, d)
+    log(f'soft labels: {new:,} new, {len(d):,} in all, {int(d.label.isna().sum()):,} of {u.context.nunique():,} pseudo-queries')
     return d, store.aligned(teacher, d)
 
 def _run(g, plan, teacher, note, fits, kinds, out, test, ratio, curve, clock):
     "Gather what the report needs"
     taught = {f'{names[k]}, distilled':f'{names[k]}, labels only' for k in kinds}
-    best = max([n for n in taught if hasattr(fits[n][0], 'rank')] or list(taught), key=lambda n: fits[n][1][-1])
+    best = max([n for n in taught if hasattr(fits[n][0], 'rank')] or list(taught), key=lambda n: fits[n][1].iloc[-1])
     prints = {'data':g.coll.fingerprint(), 'teacher':teacher.fingerprint()}
     rankers = _rankers(g, teacher, fits); clock('cache the product sides')
     folders = {n:s.save(out/'students'/re.sub(r'[^a-z]+', '_', n), {**prints, 'plan':asdict(plan)}) for n,(s,_) in fits.items()}
     whole = [n for n,r in rankers.items() if not isinstance(r, Asked)]
     note = '\n'.join(f'- {n}: NDCG@10 {q:.3f}' for n,q in note['valid_ndcg'].items())
-    return Run(fits[best][0], best, test, rankers, taught, 'teacher', (*fits, 'teacher'), whole, {**folders, 'teacher':out/'teacher'}, {n:q for n,(_,q) in fits.items()},
-               curve, ratio, clock.steps, {'The teacher on the validation queries':note}, asdict(plan), prints)
+    texts,curves = {'The teacher on the validation queries':note},{n:q for n,(_,q) in fits.items()}
+    return Run(fits[best][0], best, test, rankers, taught, 'teacher', (*fits, 'teacher'), whole, {**folders, 'teacher':out/'teacher'},
+               curves, curve, ratio, clock.steps, texts, asdict(plan), prints)
 
 # %% ../nbs/73_quickstart.ipynb #244ab064
 def report_search(
@@ -376,7 +442,8 @@ def report_search(
 )->tuple: # (`Comparison`, goals)
     "Compare the rankers on the held-out queries, save the best student, write the report"
     t0 = time.perf_counter(); get = lambda k, v=None: getattr(run, k, v)
-    c = compare_rankers(coll, run.pairs, run.rankers, run.teacher, get('logits', ()), get('folders'), get('whole'), seconds=2 if fast else 6, log=log)
+    c = compare_rankers(coll, run.pairs, run.rankers, run.teacher, get('logits', ()), get('folders'), get('whole'),
+                        seconds=2 if fast else 6, log=log)
     Ranker(coll.items, run.student, indexed=hasattr(run.student, 'index')).save(out, get('fingerprints'))
     steps = dict(get('seconds', {})); steps['compare and save'] = time.perf_counter()-t0
     if seconds is not None: steps['start'] = max(seconds-sum(steps.values())+steps['compare and save'], 0.)
