@@ -145,7 +145,7 @@ def search(a):
     settle(a)
     from kd_ecom.rank import Ranker
     r = Ranker.load(a.model)
-    r.scores(query) # The first call of a process pays for what others share
+    r.search(query, a.k) # The first call of a process pays for what others share
     t = time.perf_counter(); d = r.search(query, a.k); ms = 1e3*(time.perf_counter()-t)
     if a.explain: d = r.search(query, a.k, explain=True)
     show_json(query, d) if a.json else show_table(d, len(r), ms)
@@ -164,7 +164,7 @@ def show_table(d, n, ms):
     num = {c:d[c].map('{:.3f}'.format) for c in ('score','bm25','teacher') if c in d}
     cols = ['rank','score',*(c for c in ('bm25','teacher') if c in d),'item','products','product_id']
     print(aligned(d.assign(**num)[cols], min(max(shutil.get_terminal_size().columns, 60), 120)))
-    print(f'{n:,} items ranked in {ms:.1f} ms')
+    print(f'{n:,} items searched in {ms:.1f} ms')
 
 # %% ../nbs/90_cli.ipynb #6b1fb7fb
 def _training_options(p, out):

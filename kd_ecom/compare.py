@@ -14,7 +14,7 @@ __all__ = ['Popularity', 'ByBM25', 'Cosine', 'Asked', 'score_pairs', 'pooled_auc
 # %% ../nbs/60_compare.ipynb #448bf2d9
 import re, sys, time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import combining, east_asian_width
 
@@ -199,7 +199,7 @@ def paired(
     rows = {}
     for name,m,kw in ((f'ndcg@{k}','ndcg',{'k':k}), ('group_auc','auc',{})):
         x,y = (per_group(m, pairs.label, _scores(pairs, scores, n), pairs.group, **kw) for n in (a,b))
-        rows[name] = {**paired_diff(x, y)._asdict(), 'groups':int((x-y).notna().sum())}
+        if (n:=int((x-y).notna().sum())): rows[name] = {**paired_diff(x, y)._asdict(), 'groups':n} # No group has both classes: no AUC
     return pd.DataFrame(rows).T.astype({'groups':int}).rename_axis(f'{a} - {b}')
 
 # %% ../nbs/60_compare.ipynb #83881779
@@ -229,6 +229,10 @@ def rank_each(
     return pd.DataFrame(rows).T.rename_axis('query')
 
 # %% ../nbs/60_compare.ipynb #5feff00e
+def _means(each):
+    "Means of `rank_each` with intervals over queries"
+    return {n:v for c in each for n,v in _named(c, _ci(each[c])).items()}
+
 def rank_all(
     coll,        # `Collection`
     queries,     # Query texts of it
@@ -237,8 +241,7 @@ def rank_all(
     depth:int=100, # Items that a first stage would keep
 )->dict: # `ndcg@10`, `recall@100`, each with `_low` and `_high`
     "Quality on the whole catalogue with intervals over queries"
-    each = rank_each(coll, queries, ranker, k, depth)
-    return {n:v for c in each for n,v in _named(c, _ci(each[c])).items()}
+    return _means(rank_each(coll, queries, ranker, k, depth))
 
 # %% ../nbs/60_compare.ipynb #74c49b03
 def agreement(
@@ -337,6 +340,7 @@ class Comparison:
     kinds:pd.DataFrame # Quality by kind of query
     teacher:str        # Name of the teacher
     k:int              # Items that are read
+    whole:dict = field(default_factory=dict) # Name → `rank_each` of the whole catalogue (empty where most of it is not judged)
 
 # %% ../nbs/60_compare.ipynb #c399f976
 def _speeds(rankers, queries, n_items, threads, seconds, sizes, repeats):
@@ -356,11 +360,6 @@ def served(
         out = np.full(n_items, s.min(initial=0)-1); out[ids] = s
         return out
     return scores
-
-def _whole(coll, rankers, queries, names, k):
-    "Quality on the whole catalogue of the named rankers"
-    d = {n:rank_all(coll, queries, served(rankers[n], len(coll.items)), k) for n in names}
-    return pd.DataFrame(d).T.add_prefix('all_')
 
 # %% ../nbs/60_compare.ipynb #61248003
 def compare_rankers(
@@ -385,11 +384,12 @@ def compare_rankers(
     queries,told = pairs.context.drop_duplicates().tolist(),coll.queries['query'].tolist()
     log('quality'); q = [compare_quality(pairs, scores, k, logits), agreement(pairs, scores, teacher, k, logits)]
     whole = [n for n,o in rankers.items() if not isinstance(o, Asked)] if whole is None else whole
-    log('whole catalogue'); q.append(_whole(coll, rankers, queries, whole, k))
+    log('whole catalogue'); each = {n:rank_each(coll, queries, served(rankers[n], len(coll.items)), k) for n in whole}
+    q.append(pd.DataFrame({n:_means(d) for n,d in each.items()}).T.add_prefix('all_'))
     log(f'speed on {threads} thread{"s"*(threads>1)}'); q.append(_speeds(rankers, told, len(coll.items), threads, seconds, sizes, repeats))
     table = pd.concat(q, axis=1).reindex(list(rankers)).apply(pd.to_numeric).rename_axis('scorer')
     table['bytes'] = pd.Series({n:float(size_on_disk(f)) for n,f in (folders or {}).items()}, dtype=float).reindex(table.index)
-    return Comparison(pairs, scores, table, quality_by_kind(pairs, scores, k), teacher, k)
+    return Comparison(pairs, scores, table, quality_by_kind(pairs, scores, k), teacher, k, each if coll.complete else {})
 
 # %% ../nbs/60_compare.ipynb #76736bb4
 def text_width(
@@ -475,11 +475,17 @@ def _bar(goal, value, limit, held, unit='', low=np.nan, high=np.nan):
     return {'goal':goal, 'value':float(value), 'low':float(low), 'high':float(high), 'limit':float(limit), 'unit':unit, 'held':bool(held)}
 
 # %% ../nbs/60_compare.ipynb #a2ac794d
+def _differences(c, a, b):
+    "Metric → paired difference of two rankers, on the candidates and on the whole catalogue"
+    d = paired(c.pairs, c.scores, a, b, c.k)[['mean','low','high']]
+    out = {n:Interval(*d.loc[m]) for n,m in ((f'NDCG@{c.k}',f'ndcg@{c.k}'), ('group AUC','group_auc')) if m in d.index}
+    if a not in c.whole or b not in c.whole: return out
+    x,y = (c.whole[n][f'ndcg@{c.k}'] for n in (a,b))
+    return out|{f'NDCG@{c.k} of the whole catalogue':Interval(*paired_diff(x, y)[:3])}
+
 def _above(c, a, b):
-    "`a` above `b` on both metrics"
-    d = paired(c.pairs, c.scores, a, b, c.k)
-    said = {f'ndcg@{c.k}':f'NDCG@{c.k}', 'group_auc':'group AUC'}
-    return [_bar(f'{a} above {b}, {said[m]}', r['mean'], 0, r.low>0, 'diff', r.low, r.high) for m,r in d.iterrows()]
+    "`a` above `b` on every metric that both have"
+    return [_bar(f'{a} above {b}, {m}', r.mean, 0, r.low>0, 'diff', r.low, r.high) for m,r in _differences(c, a, b).items()]
 
 # %% ../nbs/60_compare.ipynb #8e75b4bd
 def share_of(
@@ -666,7 +672,7 @@ def plot_label_curve(
     if both: _plot_both(axs[0,0], d, metric)
     ax = axs[0,-1]; ax.axhline(0, color='.6', lw=.8)
     ax.errorbar(d.queries, d.gain, _err(d.gain, d.low, d.high), fmt='o-', capsize=3, color='C2')
-    ax.set(xlabel='labelled queries', ylabel=f'gain in {metric} (95 % interval)', title='what the teacher adds')
+    ax.set(xlabel='labelled queries', ylabel=f'gain in {metric} (95 % interval)', title='what the teacher, who knows all labels, adds')
     return fig
 
 # %% ../nbs/60_compare.ipynb #95355593
@@ -778,10 +784,11 @@ def write_report(
     settings:dict=None, # Name → value
     **more,             # `bars`, `fingerprints`, `seconds`, `title`, `k` of `report_text`
 )->Path: # report.md
-    "Write report.md, table.csv and plots/*.png, whole or not at all"
+    "Write report.md, table.csv, goals.csv (if there are `bars`) and plots/*.png, whole or not at all"
     folder = Path(folder)
     text = report_text(table, list(figures), texts, settings, **more)
     files = {folder/'report.md':lambda t: t.write_text(text, encoding='utf-8'), folder/'table.csv':lambda t: table.to_csv(t)}
+    if more.get('bars') is not None: files[folder/'goals.csv'] = lambda t: more['bars'].to_csv(t, index=False)
     for n,f in figures.items(): files[folder/'plots'/f'{n}.png'] = lambda t, f=f: f.savefig(t, format='png', dpi=130)
     _write_all(files)
     return folder/'report.md'
@@ -814,9 +821,9 @@ def difference_table(
     "Paired differences of the distilled students, for reading"
     rows = []
     for a,b in [(a,o) for a,b in taught.items() for o in (b,baseline)]+([(c.teacher,b) for b in dict.fromkeys(taught.values())]):
-        d = paired(c.pairs, c.scores, a, b, c.k)
-        rows.append({'better':a, 'than':b, **{n:f'{r["mean"]:+.3f} ({r.low:+.3f} to {r.high:+.3f})' for n,r in d.iterrows()}})
-    return pd.DataFrame(rows)
+        d = {n:f'{r.mean:+.3f} ({r.low:+.3f} to {r.high:+.3f})' for n,r in _differences(c, a, b).items()}
+        rows.append({'better':a, 'than':b, **d})
+    return pd.DataFrame(rows).fillna('')
 
 # %% ../nbs/60_compare.ipynb #5b5261a8
 def kind_table(

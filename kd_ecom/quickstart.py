@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['fast_plan', 'names', 'Plan', 'Ground', 'ground', 'part', 'graded_pairs', 'balanced', 'mean_ndcg', 'fit_twin',
            'fit_cross', 'View', 'view', 'learn_words', 'start', 'rank_quality', 'mix_weight', 'members', 'fit_teacher',
-           'mine_unlabelled', 'Watch', 'fit_pair', 'soft_cost', 'label_curve', 'Clock', 'Run', 'writable',
-           'check_sizes', 'run_search', 'soft_labels', 'report_search']
+           'mine_unlabelled', 'Watch', 'zero_words', 'fit_pair', 'soft_cost', 'label_curve', 'Clock', 'Run', 'writable',
+           'check_sizes', 'precision', 'run_search', 'soft_labels', 'report_search']
 
 # %% ../nbs/73_quickstart.ipynb #28cea341
 import json, re, time
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,9 +29,10 @@ from .metrics import paired_diff, per_group
 from .mine import BM25, Dense, Recipe, mine, pool
 from .rank import Ranker
 from .student.core import Student, StudentTeacher
-from .student.text import TwoTower, token_vectors
+from .student.text import TwoTower, principal_axes, token_vectors
 from .teacher.core import SoftLabels
-from .teacher.encoder import CrossEncoder, Encoder, MixTeacher, TwinEncoder, load_teacher
+from .teacher.encoder import (CrossEncoder, Encoder, MixTeacher, NoValid, TwinEncoder, autocast, load_teacher,
+                                     weights_fingerprint)
 
 # %% ../nbs/73_quickstart.ipynb #557a6bef
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class Plan:
     pool_k:int=30          # Candidates of a judged query from BM25, and from the encoder
     graded:int=30          # Its graded items in the pool, at most
     rand:int=30            # Its random items in the pool
-    twin_batches:int=120   # Steps of the twin encoder
-    teacher_lr:float=1e-4
-    keep:float=.3          # Share of its starting weights in the fine-tuned twin encoder
+    twin_batches:int=240   # Steps of the twin encoder
+    twin_lr:float=2e-4     # Its highest rate
+    keep:float=.4          # Share of its starting weights in the fine-tuned twin encoder
     lexical_epochs:int=2   # Of the lexical-interaction member of the teacher (0: no such member)
     cross_pairs:int=0      # Pairs that a cross-encoder member is fine-tuned on (0: no such member)
     view_items:int=0       # Items that the fine-tuned twin encoder embeds before mining (0: all)
@@ -50,18 +52,20 @@ class Plan:
     typos:float=.1         # Share of them that come again with a typing error
     recipe:Recipe=Recipe(bm25=4, dense=12, rand=6) # Items for each
     dim:int=128            # Width of the students' vectors
-    word_epochs:int=8      # Of the students' words on the teacher's embeddings
+    word_epochs:int=12     # Of the students' words on the teacher's embeddings
     alpha:float=.5
     T:float=1.
     epochs:int=1           # Of a distilled student
-    epochs_alone:int=3     # Of a student with labels only
+    epochs_alone:int=2     # Of a student with labels only
+    tower_epochs_alone:int=3 # Of a two-tower with labels only
     bs:int=512             # Pairs in a batch of a distilled student
-    cross_unlabelled:int=80_000 # Unlabelled pairs for the small cross-encoder, the slowest student
+    cross_labelled:int=0   # Labelled pairs for it (0: all)
+    cross_unlabelled:int=40_000 # Unlabelled pairs for the small cross-encoder, the slowest student
     curve:tuple=(.25,.5)   # Shares of the labelled queries for the label curve (and all of them)
     seed:int=0
 
-fast_plan = Plan(pool_k=20, graded=20, rand=20, twin_batches=24, view_items=5000, ngrams=1500, words=0,
-                 recipe=Recipe(bm25=3, dense=8, rand=4), word_epochs=6, cross_unlabelled=8000, curve=())
+fast_plan = Plan(pool_k=15, graded=15, rand=15, twin_batches=20, lexical_epochs=1, view_items=3000, ngrams=1200, words=0,
+                 recipe=Recipe(bm25=3, dense=8, rand=4), word_epochs=6, cross_labelled=5000, cross_unlabelled=3000, curve=())
 
 # %% ../nbs/73_quickstart.ipynb #90b956ea
 @dataclass
@@ -126,7 +130,7 @@ def fit_twin(g, plan, body, log):
     "The twin encoder, fine-tuned on the training queries; a model that is given is copied, not changed"
     twin = TwinEncoder(*deepcopy(body))
     log(f'teacher: twin encoder, {plan.twin_batches} steps')
-    twin.fit(graded_pairs(g, g.coll.of('train')), n_batch=plan.twin_batches, lr=plan.teacher_lr, keep=plan.keep, seed=plan.seed)
+    twin.fit(graded_pairs(g, g.coll.of('train')), n_batch=plan.twin_batches, lr=plan.twin_lr, keep=plan.keep, seed=plan.seed)
     return twin
 
 def fit_cross(g, plan, twin, log=lambda s: None):
@@ -139,7 +143,7 @@ def fit_cross(g, plan, twin, log=lambda s: None):
     m = AutoModelForSequenceClassification.from_config(cfg)
     m.base_model.load_state_dict(body.state_dict(), strict=False)
     cross = CrossEncoder(m, twin.encoder.texts.tokenizer, seed=plan.seed)
-    cross.fit(balanced(part(g.pools,'train'), plan.cross_pairs, plan.seed), lr=plan.teacher_lr, seed=plan.seed)
+    cross.fit(balanced(part(g.pools,'train'), plan.cross_pairs, plan.seed), seed=plan.seed)
     return cross
 
 # %% ../nbs/73_quickstart.ipynb #b27f1c09
@@ -173,13 +177,15 @@ names = {'interaction':'token interaction', 'two-tower':'two-tower', 'cross':'sm
 
 def start(g, kind, plan, vecs, side=None, queries=()):
     "A new student of one kind, with token vectors, or with the words of another student (`side`)"
-    s = new_student(kind, g.encoder, g.items, dim=plan.dim, **({'queries':queries} if kind=='cross' else {'vecs':vecs}))
+    more = {'cross':{'queries':queries, 'seed':plan.seed}, 'interaction':{'vecs':vecs, 'seed':plan.seed}}
+    s = new_student(kind, g.encoder, g.items, dim=plan.dim, **more.get(kind, {'vecs':vecs}))
     return s if side is None or kind=='cross' else s.take_side(side)
 
 # %% ../nbs/73_quickstart.ipynb #7b60d5ee
 def rank_quality(pairs, score)->float: # Between 0 and 1
-    "Mean of NDCG@10 and group AUC"
-    return (mean_ndcg(pairs, score)+float(per_group('auc', pairs.label, score, pairs.group).mean()))/2
+    "Mean of NDCG@10 and group AUC (the former alone, if no query has items of both classes)"
+    auc = float(per_group('auc', pairs.label, score, pairs.group).mean())
+    return (mean_ndcg(pairs, score)+auc)/2 if np.isfinite(auc) else mean_ndcg(pairs, score)
 
 def mix_weight(a, b, pairs, grid=(0.,.2,.35,.5)):
     "The weight of `b` in the mean of two logits that ranks `pairs` best"
@@ -206,8 +212,8 @@ def fit_teacher(
 )->tuple: # (teacher, what was measured on the validation queries)
     "The twin encoder with the members that improve it"
     p = part(g.pools, 'valid'); score,ts,ws = v.twin.score(p),[v.twin],[1.]
-    zero = TwinEncoder(g.encoder.body, g.encoder.texts.tokenizer)
-    note = {'zero-shot cosine':mean_ndcg(p, zero.score(p)), 'twin encoder':mean_ndcg(p, score)}
+    zero = (g.encoder.encode(p.context)*g.encoder.encode(p.item)).sum(1)
+    note = {'zero-shot cosine':mean_ndcg(p, zero), 'twin encoder':mean_ndcg(p, score)}
     for name,t in members(g, plan, v, side, log).items():
         c = t.score(p); w = mix_weight(score, c, p)
         note[name] = mean_ndcg(p, c)
@@ -217,9 +223,10 @@ def fit_teacher(
 
 # %% ../nbs/73_quickstart.ipynb #c595af47
 def mine_unlabelled(g:Ground, plan:Plan, v:View)->pd.DataFrame: # `context`, `item`
-    "Pairs of pseudo-queries that nobody graded"
+    "Pairs of pseudo-queries, and more pairs of the training queries, `recipe.train` times as many for each"
     encode = g.encoder.encode if plan.view_items else v.twin.embed
-    c = mine(v.queries, g.bm25, v.dense, encode(v.queries), plan.recipe, seed=plan.seed)
+    some = lambda q, times: mine(q, g.bm25, v.dense, encode(q), plan.recipe, times, plan.seed)
+    c = pd.concat([some(v.queries, 1), some(g.coll.of('train'), plan.recipe.train)]).drop_duplicates()
     u = pd.DataFrame({'context':c['query'], 'item':g.coll.items.item.to_numpy()[c.item_id]})
     check_held_out(g.pools, u)
     return u
@@ -244,28 +251,34 @@ class Watch(Callback):
         self.seen += len(self.yb[0])
         if (self.train_iter)%self.every==0: self.look()
 
+# %% ../nbs/73_quickstart.ipynb #0b8ed3f5
+def zero_words(g:Ground, plan)->np.ndarray: # (V, dim)
+    "Token vectors of the encoder without training"
+    return token_vectors(g.encoder)@principal_axes(g.dense.vecs, plan.dim)
+
 # %% ../nbs/73_quickstart.ipynb #aaf8ecc3
-def _sample(pairs, soft, n, seed):
-    "All labelled pairs and at most `n` others"
-    u = np.flatnonzero(pairs.label.isna())
-    i = np.sort(np.concatenate([np.flatnonzero(pairs.label.notna()), np.random.default_rng(seed).permutation(u)[:n]]))
+def _sample(pairs, soft, n_labelled, n, seed):
+    "At most `n_labelled` labelled pairs (0: all) and `n` others"
+    rng = np.random.default_rng(seed); some = lambda m, n: rng.permutation(np.flatnonzero(m))[:n]
+    i = np.sort(np.concatenate([some(pairs.label.notna(), n_labelled or len(pairs)), some(pairs.label.isna(), n)]))
     return pairs.iloc[i].reset_index(drop=True), np.asarray(soft[i])
 
 def fit_pair(
     g:Ground,
     kind:str,             # 'interaction', 'two-tower' or 'cross'
     plan:Plan,
-    vecs:np.ndarray,      # (V, d) token vectors of the encoder without training
+    vecs:np.ndarray,      # (V, d) token vectors of the encoder without training, see `zero_words`
     side:TwoTower,        # With the teacher's words
     pairs:pd.DataFrame,   # Training pairs, labelled ones first
     soft:np.ndarray,      # (n,) teacher's logits
     log=lambda s: None,
 )->dict: # name → (student, validation NDCG by number of pairs seen)
     "One kind of student, with labels only and distilled"
+    if kind=='cross': pairs,soft = _sample(pairs, soft, plan.cross_labelled, plan.cross_unlabelled, plan.seed)
     lab = pairs[pairs.label.notna()].reset_index(drop=True); v = part(g.pools, 'valid'); out = {}
-    if kind=='cross': pairs,soft = _sample(pairs, soft, plan.cross_unlabelled, plan.seed)
     kw = {'alpha':plan.alpha, 'T':plan.T, 'epochs':plan.epochs, 'bs':None if kind=='cross' else plan.bs}
-    for how,d,t,a,k in (('labels only', lab, None, None, {'epochs':plan.epochs_alone}), ('distilled', pairs, soft, side, kw)):
+    alone = {'epochs':plan.tower_epochs_alone if kind=='two-tower' else plan.epochs_alone}
+    for how,d,t,a,k in (('labels only', lab, None, None, alone), ('distilled', pairs, soft, side, kw)):
         name = f'{names[kind]}, {how}'; log(f'student: {name}, {len(d):,} pairs, {k["epochs"]} epoch{"s"*(k["epochs"]>1)}')
         s = start(g, kind, plan, vecs, a, pairs.context.unique()); w = Watch(s, v)
         s.fit(d, t, seed=plan.seed, cbs=[w], **k); w.look()
@@ -280,15 +293,15 @@ def soft_cost(
     turns:int=3,
 )->float: # Seconds with / seconds without
     "How much longer an epoch takes with stored soft labels"
-    d = pairs[pairs.label.notna()].head(n).reset_index(drop=True); t = np.zeros(len(d), np.float32)
+    d = pairs[pairs.label.notna()].head(n).reset_index(drop=True); t = soft[:len(d)] # Labelled pairs come first
     best = {True:np.inf, False:np.inf}
     s = start(g, kind, plan, vecs, None, d.context.unique())
     s.fit(d.head(512), None, epochs=1)
     for _ in range(turns):
         for with_soft in (False, True):
-            learn = s.learner(d, t if with_soft else None)
+            learn = s.learner(d, t if with_soft else None, plan.alpha, plan.T, bs=plan.bs)
             t0 = time.perf_counter()
-            with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4)
+            with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4, cbs=NoValid())
             best[with_soft] = min(best[with_soft], time.perf_counter()-t0)
     return best[True]/best[False]
 
@@ -332,6 +345,7 @@ def _teacher(g, plan, body, folder, key, clock):
     side = learn_words(g, plan, v); clock('learn the words')
     if t is not None: return t,old['note'],v,side
     t,note = fit_teacher(g, plan, v, side, clock.log)
+    (folder/'run.json').unlink(missing_ok=True) # A teacher that is half saved must not be found
     t.save(folder); save_json({'key':key, 'note':note}, folder/'run.json'); clock('mix the teacher')
     return t,note,v,side
 
@@ -376,11 +390,15 @@ def check_sizes(coll):
         if len(coll.of(s))<2: raise KdError(f'the collection has {len(coll.of(s))} {s} queries, at least 2 are needed: judge more queries')
 
 # %% ../nbs/73_quickstart.ipynb #72d4e830
+def precision()->str: # 'bfloat16' or 'float32'
+    "What encoders compute in, here and now: it decides the last digits of embeddings"
+    with autocast('cpu'): return str(torch.ones(1,1).matmul(torch.ones(1,1)).dtype).split('.')[1]
+
 def run_search(
     coll:Collection,
     out='kd_ecom_report', # Where the students, the teacher and the soft labels go
     fast:bool=False,      # Smaller samples
-    seed:int=0,
+    seed:int=None,        # Of samples and training (the plan's, if None)
     teacher='minilm',     # 'minilm', a folder or a hub name; or (transformers model, tokenizer)
     student=('interaction','two-tower','cross'), # Kinds of students; the first one's cost is measured
     plan:Plan=None,       # All settings (those of the quickstart, if None)
@@ -388,17 +406,21 @@ def run_search(
 )->Run:
     "Distil a teacher into small search rankers; `report_search` compares them and writes the report"
     check_sizes(coll); out,clock = writable(out),Clock(log)
-    plan = replace(plan or (fast_plan if fast else Plan()), seed=seed)
+    plan = plan or (fast_plan if fast else Plan())
+    if seed is not None: plan = replace(plan, seed=seed)
     kinds = (student,) if isinstance(student, str) else tuple(student)
+    if bad := set(kinds)-set(names): raise KdError(f'student: unknown kind {min(bad)!r}, expected one of {sorted(names)}')
     body = (teacher,) if isinstance(teacher, (str,Path)) else teacher
     g = ground(coll, plan, teacher); clock('index and embed')
-    key = fingerprint(coll.fingerprint(), json.dumps(asdict(plan), sort_keys=True), str(teacher) if len(body)==1 else 'model')
+    key = fingerprint(coll.fingerprint(), json.dumps(asdict(plan), sort_keys=True), weights_fingerprint(g.encoder, precision()))
     t,note,v,side = _teacher(g, plan, body, out/'teacher', key, clock)
     log('teacher, NDCG@10 on validation queries: '+', '.join(f'{n} {q:.3f}' for n,q in note['valid_ndcg'].items()))
     d,soft = soft_labels(g, plan, t, v, out/'soft', log); clock('soft labels')
-    vecs,fits,test = token_vectors(g.encoder),{},part(g.pools, 'test'); clock('token vectors')
-    with n_threads(1):
-        for k in kinds: fits |= fit_pair(g, k, plan, vecs, side, d, soft, log); clock(f'fit {names[k]}')
+    vecs,fits,test = zero_words(g, plan),{},part(g.pools, 'test'); clock('token vectors')
+    for k in kinds:
+        with nullcontext() if k=='cross' else n_threads(1): fits |= fit_pair(g, k, plan, vecs, side, d, soft, log)
+        clock(f'fit {names[k]}')
+    with n_threads(1): # The static students are quickest on one thread
         ratio = soft_cost(g, plan, vecs, d, soft, kinds[0]); clock('cost of soft labels')
         whole = {n:o for n,o in fits.items() if n.startswith(names['two-tower'])}
         curve = label_curve(g, plan, vecs, side, d, soft, test, whole=whole, log=log) if plan.curve else None; clock('label curve')
@@ -413,7 +435,7 @@ def soft_labels(
     "Mine unlabelled pairs and let the teacher score all pairs that have no soft label yet"
     u = mine_unlabelled(g, plan, v); d = all_pairs(part(g.pools, 'train'), u)
     store = SoftLabels(store); new = store.label(teacher, d)
-    log(f'soft labels: {new:,} new, {len(d):,} in all, {int(d.label.isna().sum()):,} of {u.context.nunique():,} pseudo-queries')
+    log(f'soft labels: {new:,} new, {len(d):,} in all, {int(d.label.isna().sum()):,} of {u.context.nunique():,} queries')
     return d, store.aligned(teacher, d)
 
 def _run(g, plan, teacher, note, fits, kinds, out, test, ratio, curve, clock):
@@ -427,7 +449,7 @@ def _run(g, plan, teacher, note, fits, kinds, out, test, ratio, curve, clock):
     note = '\n'.join(f'- {n}: NDCG@10 {q:.3f}' for n,q in note['valid_ndcg'].items())
     texts,curves = {'The teacher on the validation queries':note},{n:q for n,(_,q) in fits.items()}
     return Run(fits[best][0], best, test, rankers, taught, 'teacher', (*fits, 'teacher'), whole, {**folders, 'teacher':out/'teacher'},
-               curves, curve, ratio, clock.steps, texts, asdict(plan), prints)
+               curves, curve, ratio, clock.steps, texts, {**asdict(plan), 'precision of encoders':precision()}, prints)
 
 # %% ../nbs/73_quickstart.ipynb #244ab064
 def report_search(
@@ -443,7 +465,7 @@ def report_search(
     "Compare the rankers on the held-out queries, save the best student, write the report"
     t0 = time.perf_counter(); get = lambda k, v=None: getattr(run, k, v)
     c = compare_rankers(coll, run.pairs, run.rankers, run.teacher, get('logits', ()), get('folders'), get('whole'),
-                        seconds=2 if fast else 6, log=log)
+                        seconds=1 if fast else 5, log=log)
     Ranker(coll.items, run.student, indexed=hasattr(run.student, 'index')).save(out, get('fingerprints'))
     steps = dict(get('seconds', {})); steps['compare and save'] = time.perf_counter()-t0
     if seconds is not None: steps['start'] = max(seconds-sum(steps.values())+steps['compare and save'], 0.)

@@ -129,9 +129,8 @@ def save(self:Ranker,
 # %% ../nbs/72_rank.ipynb #5f8a2c4d
 def _load_student(folder):
     "Load a student, with the module that defines its kind"
-    from kd_ecom.student.core import Student, students
-    if (folder/'config.json').exists() and load_json(folder/'config.json').get('kind') not in students:
-        from kd_ecom.student import text  # Its classes make themselves known
+    from kd_ecom.student import text  # Its classes make themselves known
+    from kd_ecom.student.core import Student
     return Student.load(folder)
 
 # %% ../nbs/72_rank.ipynb #829da7fc

@@ -22,12 +22,12 @@ from fastcore.basics import patch
 from safetensors.torch import load_file, save_file
 
 from ..callback import DistillCallback
-from ..core import KdError, atomic_write, disk_error, fingerprint, load_json, need_columns, save_json, seed_all, sha256_file, versions
+from ..core import KdError, disk_error, fingerprint, load_json, need_columns, save_json, seed_all, sha256_file, versions
 from ..load import PairLoader, length_batches
 from ..losses import needs_group, get_loss, task_loss
 from ..pairs import check_pairs
 from ..teacher.core import Teacher, check_finite
-from ..teacher.encoder import NoValid, StopOnNaN, load_teacher, teacher_kinds, weights_fingerprint
+from ..teacher.encoder import NoValid, StopOnNaN, teacher_kinds, weights_fingerprint
 
 # %% ../../nbs/40_student.core.ipynb #63e69fb0
 students = {} # kind → class, filled as classes are defined
@@ -155,18 +155,19 @@ def write(self:Student, folder, meta):
     save_file({k:(v.half() if v.dtype==torch.float32 else v).contiguous() for k,v in self.model.state_dict().items()}, f)
     self.write_extras(folder)
     save_json({'kind':self.kind, 'cfg':self.cfg}, folder/'config.json')
-    save_json({**meta, 'sha256':sha256_file(f), 'fingerprint':self.fingerprint(), 'versions':versions()}, folder/'meta.json')
+    files = {o.name:sha256_file(o) for o in sorted(folder.iterdir())}
+    save_json({**meta, 'sha256':files, 'fingerprint':self.fingerprint(), 'versions':versions()}, folder/'meta.json')
 
 @patch
 def write_extras(self:Student, folder): "What a kind saves besides its weights (nothing)"
 
 # %% ../../nbs/40_student.core.ipynb #5ad3c0e9
 def _check_folder(folder, c, m):
-    "A saved student's weights are there and those that were saved, and its kind is known"
-    f = folder/'model.safetensors'
-    if not f.exists(): raise KdError(f'{folder}: no model.safetensors: the weights are missing, save the student again')
-    if sha256_file(f)!=m['sha256']:
-        raise KdError(f'{f}: wrong checksum: the weights are damaged or not those of this folder, save the student again')
+    "All files of a saved student are there and those that were saved, and its kind is known"
+    for n,h in m['sha256'].items():
+        if not (folder/n).exists(): raise KdError(f'{folder}: no {n}: a part of the student is missing, save it again')
+        if sha256_file(folder/n)!=h:
+            raise KdError(f'{folder/n}: wrong checksum: the file is damaged or not of this folder, save the student again')
     if c['kind'] not in students:
         raise KdError(f'{folder}: unknown kind of student {c["kind"]!r}, expected one of {sorted(students)}: '
                       'import the module that defines it')
@@ -191,7 +192,10 @@ class StudentTeacher(Teacher):
     "A fitted student as a teacher"
     def __init__(self,
         student:Student, # Fitted
-    ): self.student = student
+    ):
+        if not student.fitted: raise KdError('StudentTeacher: the student has learnt nothing yet: fit it first')
+        self.student = student
+    def forget(self): getattr(self.student, 'forget', lambda: None)()
     def logits(self, context, item): return self.student.score(pd.DataFrame({'context':list(context), 'item':list(item)}))
     def fingerprint(self): return fingerprint('student', self.student.fingerprint())
 

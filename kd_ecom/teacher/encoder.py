@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['minilm_sha256', 'teacher_kinds', 'check_weights', 'model_source', 'bf16_gain', 'autocast', 'Autocast', 'StopOnNaN',
            'NoValid', 'one_cycle', 'bert_inputs', 'Encoder', 'weights_fingerprint', 'OneLogit', 'CrossEncoder',
-           'GridLoader', 'by_width', 'grid_loss', 'Grid', 'platt', 'TwinEncoder', 'blend', 'MixTeacher', 'load_teacher']
+           'GridLoader', 'by_width', 'grid_loss', 'Grid', 'platt', 'freeze_lowest', 'TwinEncoder', 'blend',
+           'MixTeacher', 'load_teacher']
 
 # %% ../../nbs/31_teacher.encoder.ipynb #83e87ee5
-import inspect, os, time
+import inspect, os, shutil, time
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache, partial
 from importlib.util import find_spec
@@ -364,6 +365,20 @@ def platt(
     m = LogisticRegression(C=1e6).fit(np.concatenate([x,x]), np.repeat([1,0], len(x)), sample_weight=np.concatenate([y,1-y]))
     return float(m.coef_[0,0]), float(m.intercept_[0])
 
+# %% ../../nbs/31_teacher.encoder.ipynb #4f7ab30d
+def freeze_lowest(
+    body:nn.Module,   # A transformers encoder
+    share:float=.5,   # Of its layers, rounded down
+)->int: # Number of layers that are frozen
+    "Freeze a share of the lowest layers and all that lies below them; the rest may learn"
+    if not 0<=share<=1: raise KdError(f'freeze is {share}: expected a share from 0 to 1')
+    body.requires_grad_(True)
+    layers = max((m for m in body.modules() if isinstance(m, nn.ModuleList)), key=len, default=[])
+    n = int(share*len(layers))
+    below = [body.get_input_embeddings(), getattr(body, 'embeddings', None)] if n else []
+    for m in filter(None, [*layers[:n], *below]): m.requires_grad_(False)
+    return n
+
 # %% ../../nbs/31_teacher.encoder.ipynb #c7cbd5c2
 class TwinEncoder(Teacher):
     "A sentence encoder that reads query and product apart and compares them by cosine"
@@ -372,12 +387,14 @@ class TwinEncoder(Teacher):
         tokenizer=None, # Needed if `name` is a model
         max_len:int=48,
         freeze_words:bool=True, # Leave word embeddings as pretrained
+        freeze:float=.5, # Share of the lowest layers that stay as pretrained: measured best on validation queries
         device='cpu',
     ):
         self.encoder = Encoder(name, tokenizer, max_len).to(device)
-        self.cfg = {'max_len':max_len, 'freeze_words':freeze_words, 'slope':10., 'offset':-5.}
-        self.encoder.body.get_input_embeddings().weight.requires_grad_(not freeze_words)
-        self.kept = {}
+        self.cfg = {'max_len':max_len, 'freeze_words':freeze_words, 'freeze':freeze, 'slope':10., 'offset':-5.}
+        freeze_lowest(self.encoder.body, freeze)
+        if freeze_words: self.encoder.body.get_input_embeddings().weight.requires_grad_(False)
+        self.forget()
 
     def fingerprint(self): return weights_fingerprint(self.encoder, self.cfg)
 
@@ -385,8 +402,9 @@ class TwinEncoder(Teacher):
     def n_params(self): return sum(p.numel() for p in self.encoder.parameters())
 
     def forget(self):
-        "Drop the embeddings that were kept"
-        self.kept = {}
+        "Drop the embeddings and tokens that were kept"
+        self.kept,e = {},self.encoder
+        e.texts = Texts(e.texts.tokenizer, e.texts.max_len)
 
     def embed(self, texts):
         "Embeddings, each text once for good (until the weights change, or `forget`)"
@@ -415,12 +433,12 @@ def blend(
 @patch
 def fit(self:TwinEncoder,
     pairs:pd.DataFrame, # Labelled pairs (unlabelled ones are left out)
-    n_batch:int=80,     # Steps
-    lr:float=1e-4,      # Highest rate of the one cycle
+    n_batch:int=240,    # Steps
+    lr:float=2e-4,      # Highest rate of the one cycle
     m:int=16,           # Queries in a batch
     wd:float=.01,
     scale:float=20.,    # First value of the learned scale of the cosine
-    keep:float=.3,      # Share of the starting weights in the result: measured best on held-out queries (0: plain fine-tuning)
+    keep:float=.4,      # Share of the starting weights in the result: measured best on validation queries (0: plain fine-tuning)
     seed:int=0,
     cbs=(),             # More fastai callbacks
 )->Learner: # With its recorder
@@ -433,7 +451,7 @@ def fit(self:TwinEncoder,
     dl = GridLoader(self.encoder.texts, d, n_batch, m, seed=seed, device=dev)
     learn = _learner(Grid(self.encoder, scale), dl, grid_loss, lr, wd, cbs)
     one_cycle(learn, 1, lr)
-    blend(self.encoder, start, keep)
+    blend(self.encoder, start, keep); self.forget()
     s = d.sample(min(len(d), 20_000), random_state=seed)
     cos = (self.embed(s.context.tolist())*self.embed(s.item.tolist())).sum(1)  # (n,)
     if s.label.nunique()>1: self.cfg['slope'],self.cfg['offset'] = platt(cos, s.label)
@@ -470,7 +488,8 @@ def _save(self, folder, kind, model, tokenizer):
 # %% ../../nbs/31_teacher.encoder.ipynb #7c7655f5
 def _from_folder(cls, folder, cfg, device):
     "A saved encoder"
-    t = cls(str(folder.resolve()), max_len=cfg['max_len'], freeze_words=cfg['freeze_words'], device=device)
+    more = {'freeze':cfg['freeze']} if 'freeze' in cfg else {}
+    t = cls(str(folder.resolve()), max_len=cfg['max_len'], freeze_words=cfg['freeze_words'], device=device, **more)
     t.cfg.update(cfg)
     return t
 
@@ -488,7 +507,7 @@ def load_teacher(
     m = load_json(Path(folder)/'kd_teacher.json')
     if m['kind'] not in teacher_kinds:
         raise KdError(f'{folder}: unknown kind of teacher {m["kind"]!r}, expected one of {sorted(teacher_kinds)}: '
-                      'import the module that defines it')
+                      'import the module that defines it (kd_ecom.student.text for students)')
     t = teacher_kinds[m['kind']](Path(folder), m['cfg'], device)
     if (got:=t.fingerprint())!=m['fingerprint']:
         raise KdError(f'{folder}: the weights are not those that were saved (fingerprint {got}, expected {m["fingerprint"]}): '
@@ -513,5 +532,7 @@ def save(self:MixTeacher, folder)->Path: # The folder
     "Save each teacher in a folder of its own"
     folder = Path(folder)
     for i,t in enumerate(self.teachers): t.save(folder/f'{i}')
+    for o in folder.iterdir():
+        if o.name.isdigit() and int(o.name)>=len(self.teachers): shutil.rmtree(o) # Of an earlier mix
     save_json({'kind':'mix', 'cfg':self.cfg, 'fingerprint':self.fingerprint(), 'versions':versions()}, folder/'kd_teacher.json')
     return folder
