@@ -152,14 +152,16 @@ def collection_pairs(
     coll:Collection,
     cand:pd.DataFrame, # `query`, `item_id`: the pairs wanted
 )->pd.DataFrame: # Pairs in the same order, with label, kind and split
-    "Fill a list of (query, item) numbers up to a table of pairs"
+    "Fill a list of (query, item) numbers up to a table of pairs; items with the very same text share the best label"
     need_columns(cand, ('query','item_id'), 'candidates')
     d = cand[['query','item_id']].merge(coll.qrels, how='left', on=['query','item_id']).merge(coll.queries, how='left', on='query')
     new = d['query'][d.split.isna()]
     if len(new): raise KdError(f'candidates: unknown query {new.iloc[0]!r}: expected one of the {len(coll.queries)} of the collection')
     lab = d.label.fillna(0.) if coll.complete else d.label
-    return pd.DataFrame({'group':d['query'], 'context':d['query'], 'item':coll.items.item.to_numpy()[d.item_id], 'item_id':d.item_id,
-                         'label':lab, 'kind':d.kind, 'split':d.split})
+    out = pd.DataFrame({'group':d['query'], 'context':d['query'], 'item':coll.items.item.to_numpy()[d.item_id], 'item_id':d.item_id,
+                        'label':lab, 'kind':d.kind, 'split':d.split})
+    if coll.items.item.duplicated().any(): out['label'] = out.groupby(['context','item']).label.transform('max')
+    return out
 
 # %% ../../nbs/11_data.search.ipynb #b3b2be15
 def _journey(name, columns=None):
