@@ -186,7 +186,7 @@ def _columns_option(p, name, what):
 # %% ../nbs/90_cli.ipynb #9db3d868
 def _quickstart_options(sub):
     "Options of `quickstart`"
-    p = sub.add_parser('quickstart', help='distil a search ranker over 92,331 real groceries and write a report',
+    p = sub.add_parser('quickstart', help='distil a search ranker over 92,331 groceries and write a report',
                        description='Distil all-MiniLM-L6-v2 into small search rankers over embedded groceries, and report.')
     _training_options(p, 'kd_ecom_report')
     p.set_defaults(run=quickstart, title='Groceries: distilled search rankers')

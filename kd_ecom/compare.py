@@ -672,7 +672,7 @@ def plot_label_curve(
     if both: _plot_both(axs[0,0], d, metric)
     ax = axs[0,-1]; ax.axhline(0, color='.6', lw=.8)
     ax.errorbar(d.queries, d.gain, _err(d.gain, d.low, d.high), fmt='o-', capsize=3, color='C2')
-    ax.set(xlabel='labelled queries', ylabel=f'gain in {metric} (95 % interval)', title='what the teacher, who knows all labels, adds')
+    ax.set(xlabel='labelled queries', ylabel=f'gain in {metric} (95 % interval)', title='gain by the teacher (it knows all labels)')
     return fig
 
 # %% ../nbs/60_compare.ipynb #95355593

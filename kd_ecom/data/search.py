@@ -265,7 +265,7 @@ def judgements()->pd.DataFrame: # One row a rule
 def grocery(
     seed:int=0, # Of the split of the queries
 )->Collection: # Complete: every pair has a grade
-    "The embedded collection: real groceries, the project's own queries and grades; label = grade / 3"
+    "The embedded collection: groceries, the project's own queries and grades; label = grade / 3"
     rules,prod = judgements(), grocery_products()
     items = _items(prod)
     iid = prod.item.map(pd.Series(items.index, items.item)).to_numpy()
