@@ -32,6 +32,8 @@ class Teacher:
         "Who gave the scores"
         raise NotImplementedError
 
+    def forget(self): "Drop what was kept of texts that were read (nothing, unless a subclass keeps some)"
+
     def score(self,
         pairs:pd.DataFrame, # `context`, `item`
     )->np.ndarray: # (n,) or (n, C)

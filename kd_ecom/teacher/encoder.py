@@ -387,7 +387,7 @@ class TwinEncoder(Teacher):
         tokenizer=None, # Needed if `name` is a model
         max_len:int=48,
         freeze_words:bool=True, # Leave word embeddings as pretrained
-        freeze:float=.5, # Share of the lowest layers that stay as pretrained: measured best on validation queries
+        freeze:float=.5, # Share of the lowest layers that stay as pretrained (.5: chosen on validation queries)
         device='cpu',
     ):
         self.encoder = Encoder(name, tokenizer, max_len).to(device)
@@ -438,7 +438,7 @@ def fit(self:TwinEncoder,
     m:int=16,           # Queries in a batch
     wd:float=.01,
     scale:float=20.,    # First value of the learned scale of the cosine
-    keep:float=.4,      # Share of the starting weights in the result: measured best on validation queries (0: plain fine-tuning)
+    keep:float=.4,      # Share of the starting weights in the result (.4: chosen on validation queries; 0: plain fine-tuning)
     seed:int=0,
     cbs=(),             # More fastai callbacks
 )->Learner: # With its recorder
@@ -475,7 +475,7 @@ class MixTeacher(Teacher):
     @property
     def n_params(self): return sum(t.n_params for t in self.teachers)
     def forget(self):
-        for t in self.teachers: getattr(t, 'forget', lambda: None)()
+        for t in self.teachers: t.forget()
 
 # %% ../../nbs/31_teacher.encoder.ipynb #8b00a999
 def _save(self, folder, kind, model, tokenizer):
