@@ -131,7 +131,7 @@ def own(a):
     from kd_ecom.data.search import collection_from
     a.out = writable(a.out)
     coll = collection_from(a.catalogue, a.judgements, dict(a.catalogue_columns), dict(a.judgement_columns), a.max_grade, a.complete,
-                           'drop' if a.drop_absent else 'error', seed=a.seed)
+                           'drop' if a.drop_absent else 'error', seed=a.seed, answers=a.answers)
     print(coll, flush=True)
     train(coll, a)
 
@@ -196,10 +196,11 @@ def _distil_options(sub):
     "Options of `distil`"
     p = sub.add_parser('distil', help='the same with your own catalogue and judgements',
                        description='Distil a search ranker over your own catalogue. Tables are .csv, .tsv or .parquet files.')
-    p.add_argument('--catalogue', required=True, metavar='FILE', help='your products: columns item_id, item (text), optional popularity')
+    p.add_argument('--catalogue', required=True, metavar='FILE', help='your products: columns item_id, item (text), optional description, popularity')
     p.add_argument('--judgements', required=True, metavar='FILE', help='columns query, item_id, grade or label, optional kind, split')
     _columns_option(p, 'catalogue', 'our name=yours, e.g. item_id=sku item=title')
     _columns_option(p, 'judgement', 'our name=yours, e.g. query=q item_id=sku grade=rating')
+    p.add_argument('--answers', metavar='FILE', help='the same for other queries, as a large language model answered them; for the teacher')
     p.add_argument('--max-grade', type=float, metavar='G', help='the highest possible grade (default: the highest that occurs)')
     p.add_argument('--complete', action='store_true', help='pairs that are not listed are known to be irrelevant (default: unknown)')
     p.add_argument('--drop-absent', action='store_true', help='leave out judgements of unknown products (default: an error)')

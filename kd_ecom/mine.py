@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .core import KdError
-from .pairs import norm_text
+from .pairs import norm_text, sentences
 
 # %% ../nbs/13_mine.ipynb #810f695d
 @lru_cache
@@ -142,19 +142,20 @@ def misspell(
 
 # %% ../nbs/13_mine.ipynb #c564d01e
 def ngram_queries(
-    items,       # Item texts, parts divided by `, `
+    items,       # Item texts: sentences, their parts divided by `, `
     n:int,       # Queries wanted (fewer if the catalogue has no more)
     seed:int=0,
 )->list: # Distinct queries
-    "Runs of one to three words of item texts, sometimes with the item's brand or size"
+    "Runs of one to three words: of an item's first two parts, sometimes with its last one (a size), or of its description"
     rng = np.random.default_rng(seed); out = {}
     items = list(items)
     for _ in range(20*n):
         if len(out)>=n: break
-        parts = items[rng.integers(len(items))].split(', ')
-        w = parts[rng.integers(min(2, len(parts)))].split()
+        title,*more = [o.split(', ') for o in sentences(items[rng.integers(len(items))])]
+        part = more[rng.integers(len(more))] if more and rng.random()<.5 else title[:2]
+        w = part[rng.integers(len(part))].split()
         k = rng.integers(1, 4); i = rng.integers(max(1, len(w)-k+1))
-        extra = [parts[-1]] if len(parts)>2 and rng.random()<.15 else []
+        extra = [title[-1]] if part[0]==title[0] and len(title)>2 and rng.random()<.15 else []
         q = norm_text(' '.join(w[i:i+k]+extra))
         if len(q)>2 and not q.isdigit(): out[q] = None
     return list(out)

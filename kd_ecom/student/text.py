@@ -264,7 +264,7 @@ class TwoTowerModel(nn.Module):
 # %% ../../nbs/41_student.text.ipynb #64744f53
 class TextStudent(Student):
     "A student with a tokenizer"
-    max_q,max_d = 16,32 # Most tokens of a query and of an item
+    max_q,max_d = 16,64 # Most tokens of a query and of an item
     def set_tokenizer(self, tokenizer):
         "Keep the tokenizer and forget what was tokenised"
         self.tokenizer = tokenizer; self.tq,self.td = Texts(tokenizer, self.max_q),Texts(tokenizer, self.max_d)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['minilm_sha256', 'teacher_kinds', 'check_weights', 'model_source', 'bf16_gain', 'autocast', 'Autocast', 'StopOnNaN',
-           'NoValid', 'one_cycle', 'bert_inputs', 'Encoder', 'weights_fingerprint', 'OneLogit', 'CrossEncoder',
-           'GridLoader', 'by_width', 'grid_loss', 'Grid', 'platt', 'freeze_lowest', 'TwinEncoder', 'blend',
-           'MixTeacher', 'load_teacher']
+           'NoValid', 'one_cycle', 'bert_inputs', 'mean_of_parts', 'Encoder', 'weights_fingerprint', 'OneLogit',
+           'CrossEncoder', 'GridLoader', 'by_width', 'grid_loss', 'Grid', 'platt', 'freeze_lowest', 'TwinEncoder',
+           'blend', 'MixTeacher', 'load_teacher']
 
 # %% ../../nbs/31_teacher.encoder.ipynb #83e87ee5
 import inspect, os, shutil, time
@@ -32,7 +32,7 @@ from torch import Tensor
 from ..core import KdError, fingerprint, load_json, save_json, seed_all, sha256_file, versions
 from ..load import PairLoader, Ragged, Texts, length_batches, pad
 from ..losses import task_loss
-from ..pairs import check_pairs
+from ..pairs import check_pairs, sentences
 from .core import Teacher, check_finite
 
 # %% ../../nbs/31_teacher.encoder.ipynb #4299d5c3
@@ -176,13 +176,24 @@ def bert_inputs(
     i,ones = range(len(x)),Ragged(np.ones(len(x.flat), int), x.lens)
     return {'input_ids':pad(x, i, texts.tokenizer.pad_token_id or 0), 'attention_mask':pad(ones, i), 'token_type_ids':pad(t, i)}
 
+# %% ../../nbs/31_teacher.encoder.ipynb #c869801b
+def mean_of_parts(
+    E,    # (n, d) vectors of all parts, those of the first text first
+    w,    # (n,) weights
+    lens, # (m,) number of parts of each text, at least 1
+)->np.ndarray: # (m, d) float32, rows of length 1
+    "The weighted mean of each text's parts"
+    at = np.cumsum(lens)-lens
+    x = np.add.reduceat(np.asarray(E)*np.asarray(w, np.float32)[:,None], at) if len(at) else np.empty((0, np.shape(E)[-1]))
+    return (x/np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
 # %% ../../nbs/31_teacher.encoder.ipynb #02e1b597
 class Encoder(nn.Module):
     "A sentence encoder: mean of the last hidden states, of length 1"
     def __init__(self,
         name='minilm',  # 'minilm', a folder, a hub name, or a transformers model
         tokenizer=None, # Needed if `name` is a model
-        max_len:int=48, # Most tokens of one text
+        max_len:int=48, # Most tokens of one sentence
     ):
         super().__init__()
         from transformers import AutoModel, AutoTokenizer
@@ -198,10 +209,12 @@ class Encoder(nn.Module):
         texts,       # n texts
         bs:int=256,  # Texts in a batch
     )->np.ndarray: # (n, d) float32, rows of length 1
-        "Embed texts, each distinct one once, batches of like length"
-        u,inv = np.unique(self.texts.codes(list(texts)), return_inverse=True)
+        "Embed texts: the mean of their sentences, each distinct one read once, in batches of like length"
+        parts = [sentences(t) for t in texts]
+        c = self.texts.codes([s for p in parts for s in p])
+        u,inv = np.unique(c, return_inverse=True)
         E = _by_length(self, self.texts.rows.lens[u], lambda b: bert_inputs(self.texts, u[b]), bs)
-        return check_finite(E, 'the encoder')[inv]
+        return mean_of_parts(check_finite(E, 'the encoder')[inv], self.texts.rows.lens[c].clip(1), [len(p) for p in parts])
 
 # %% ../../nbs/31_teacher.encoder.ipynb #d297bbc4
 def _taken(model, x):
@@ -305,7 +318,7 @@ class GridLoader(DataLoader):
     ):
         q,self.queries = pd.factorize(pairs.context)
         d,self.items = pd.factorize(pairs.item)
-        self.qi,self.di = texts.codes(self.queries),texts.codes(self.items)
+        self.qi,self.parts = texts.codes(self.queries),[texts.codes(sentences(d)) for d in self.items]
         y,rows = pairs.label.to_numpy(), np.split(np.argsort(q, kind='stable'), np.cumsum(np.bincount(q))[:-1])
         self.label = [dict(zip(d[i], y[i])) for i in rows]
         self.hi,self.lo = [d[i[y[i]>=.5]] for i in rows],[d[i[y[i]<.5]] for i in rows]
@@ -319,7 +332,14 @@ class GridLoader(DataLoader):
         qs = rng.choice(len(self.queries), self.m, replace=False)
         ds = np.unique(np.concatenate([some(p[q], k) for q in qs for p,k in ((self.hi,self.pos),(self.lo,self.neg))]))
         y = torch.tensor([[self.label[q].get(d, 0.) for d in ds] for q in qs], dtype=torch.float32)  # (m, n)
-        return {'q':bert_inputs(self.texts, self.qi[qs]), 'd':bert_inputs(self.texts, self.di[ds])}, y
+        return {'q':bert_inputs(self.texts, self.qi[qs]), **self.sides(ds)}, y
+
+    def sides(self, ds):
+        "Inputs of the distinct sentences of some items, and what each weighs in each item: (n, n_sentence)"
+        c = np.concatenate([self.parts[d] for d in ds]); u,inv = np.unique(c, return_inverse=True)
+        w = torch.zeros(len(ds), len(u))
+        w[np.repeat(np.arange(len(ds)), [len(self.parts[d]) for d in ds]), inv] = torch.tensor(self.texts.rows.lens[c].clip(1)).float()
+        return {'d':bert_inputs(self.texts, u), 'w':w/w.sum(1, keepdim=True)}
 
     def create_batches(self, samps):
         rng = np.random.default_rng([self.seed, self.epoch]); self.epoch += 1
@@ -352,7 +372,9 @@ class Grid(nn.Module):
     def __init__(self, encoder, scale):
         super().__init__()
         self.encoder,self.log_scale = encoder,nn.Parameter(torch.tensor(float(np.log(scale))))
-    def forward(self, x): return by_width(self.encoder, x['q'])@by_width(self.encoder, x['d']).T*self.log_scale.exp()  # (m, n)
+    def forward(self, x):
+        d = F.normalize(x['w']@by_width(self.encoder, x['d']), dim=-1)             # (n, d)
+        return by_width(self.encoder, x['q'])@d.T*self.log_scale.exp()             # (m, n)
 
 # %% ../../nbs/31_teacher.encoder.ipynb #81f96d60
 def platt(
