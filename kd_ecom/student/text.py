@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['lexical_names', 'mu', 'n_pool', 'token_vectors', 'principal_axes', 'compress', 'sizes_in', 'text_parts', 'Sides',
            'Lexical', 'ItemParts', 'token_idf', 'TokenSide', 'TwoTowerModel', 'TextStudent', 'StaticStudent',
-           'TextMean', 'TwoTower', 'kernel_pool', 'InteractionModel', 'Interaction', 'trim_tokenizer', 'CrossModel',
-           'CrossStudent']
+           'TextMean', 'TwoTower', 'kernels', 'weigh', 'kernel_pool', 'bag_pool', 'InteractionModel', 'Interaction',
+           'ranges', 'trim_tokenizer', 'CrossModel', 'CrossStudent']
 
 # %% ../../nbs/41_student.text.ipynb #dcef4cc5
 import json, re, zlib
@@ -311,9 +311,13 @@ class StaticStudent(TextStudent):
     @classmethod
     def blank(cls, cfg): return np.zeros((cfg['vocab'],cfg['dim']), np.float32),np.ones(cfg['vocab'], np.float32)
 
-    def take_side(self, other):
-        "Begin with another student's token vectors and weights"
-        self.model.side.load_state_dict(other.model.side.state_dict())
+    def take(self, other):
+        "Begin with all weights that another student has too: a two-tower's words and towers, an interaction student's whole"
+        mine,theirs = self.model.state_dict(),other.model.state_dict()
+        bad = [k for k in mine if k in theirs and mine[k].shape!=theirs[k].shape]
+        if bad: raise KdError(f'{bad[0]}: the other student has {tuple(theirs[bad[0]].shape)}, this one {tuple(mine[bad[0]].shape)}: '
+                              'give both the same width and vocabulary')
+        self.model.load_state_dict({k:theirs.get(k, v) for k,v in mine.items()})
         return self
 
 class TextMean(nn.Module):
@@ -386,6 +390,16 @@ class TwoTower(StaticStudent):
 mu = (1.,.9,.7,.5,.3,.1,-.1,-.3,-.5) # Centres of the kernels: exact match, then steps of 0.2
 n_pool = len(mu)+1
 
+def kernels(S, mu, sigma): return torch.exp((S[...,None]-mu).square()*(-.5/sigma.square()))  # S's shape, and K
+
+def weigh(
+    near:Tensor, # (B, Q, K) sums of the kernels over the product's tokens
+    best:Tensor, # (B, Q) best matches
+    w:Tensor,    # (B or 1, Q) weights of the query's tokens, 0 for padding
+)->Tensor: # (B, K+1)
+    "Logarithm and weighted sum over the query's tokens"
+    return torch.cat([(near.log1p()*w[...,None]).sum(1), (best*w).sum(1, keepdim=True)], 1)
+
 def kernel_pool(
     S:Tensor,  # (B, Q, D) cosines
     w:Tensor,  # (B, Q) weights of the query's tokens, 0 for padding
@@ -394,9 +408,23 @@ def kernel_pool(
     sigma:Tensor, # (K,) widths
 )->Tensor: # (B, K+1)
     "Gaussian kernels and MaxSim of a similarity matrix"
-    k = torch.exp(-(S[...,None]-mu).square()/(2*sigma.square()))*m[:,None,:,None]  # (B, Q, D, K)
-    best = S.masked_fill(m[:,None]==0, -1.).amax(2)                                 # (B, Q)
-    return torch.cat([(k.sum(2).log1p()*w[...,None]).sum(1), (best*w).sum(1, keepdim=True)], 1)
+    S = S.masked_fill(m[:,None]==0, -9.)  # So far off that each kernel is zero
+    return weigh(kernels(S, mu, sigma).sum(2), S.amax(2).clamp(min=-1), w)
+
+# %% ../../nbs/41_student.text.ipynb #8fd9c5b2
+def bag_pool(
+    S:Tensor,  # (n, Q) cosines of n distinct product tokens with the query's tokens
+    at:Tensor, # Rows of S: the tokens of the first product, then those of the second, …
+    off:Tensor,# (B,) where each product's tokens begin
+    w:Tensor,  # (1, Q) weights of the query's tokens
+    mu:Tensor, # (K,) centres
+    sigma:Tensor, # (K,) widths
+)->Tensor: # (B, K+1)
+    "`kernel_pool` of one query and products that share tokens"
+    near = F.embedding_bag(at, kernels(S, mu, sigma).flatten(1), off, mode='sum').view(len(off), S.shape[1], -1)
+    best = F.embedding_bag(at, S, off, mode='max')
+    best[torch.diff(off, append=torch.tensor([len(at)]))==0] = -1.  # A product without tokens matches nothing
+    return weigh(near, best, w)
 
 # %% ../../nbs/41_student.text.ipynb #0ce43840
 class InteractionModel(TwoTowerModel):
@@ -421,24 +449,30 @@ class InteractionModel(TwoTowerModel):
 
 # %% ../../nbs/41_student.text.ipynb #de3ab19d
 @patch
+def trigrams(self:InteractionModel, t):
+    "The convolution over token ids (B, W): each distinct token meets its three weights once, and neighbours are added"
+    u,i = F.pad(t, (1,1)).unique(return_inverse=True); d = self.conv.weight.shape[0]
+    p = (self.side.e(u)@self.conv.weight.permute(1,2,0).reshape(d, -1)).view(-1, d)            # (3·V, d)
+    at = torch.stack([3*i[:,:-2], 3*i[:,1:-1]+1, 3*i[:,2:]+2], -1)                             # (B, W, 3)
+    return F.embedding_bag(at.reshape(-1,3), p, mode='sum').view(*t.shape, d)+self.conv.bias   # (B, W, d)
+
+@patch
+def vectors(self:InteractionModel, t, e):
+    "Token vectors and trigram vectors of length 1, each (B, W, d)"
+    if not self.use['kernels']: return []
+    return [F.normalize(o, dim=-1) for o in ([e, self.trigrams(t)] if self.use['conv'] else [e])]
+
+@patch
 def query_side(self:InteractionModel, t):
     "Vectors of the query's tokens and trigrams, their weights, and the tower"
     e,w,m,v = self.side(t)
-    return self.vectors(e, m), w, F.normalize(self.q(v), dim=-1)
+    return self.vectors(t, e), w, F.normalize(self.q(v), dim=-1)
 
 @patch
 def item_side(self:InteractionModel, t):
     "Vectors of the item's tokens and trigrams, their mask, and the tower"
     e,w,m,v = self.side(t)
-    return self.vectors(e, m), m, F.normalize(self.d(v), dim=-1)
-
-@patch
-def vectors(self:InteractionModel, e, m):
-    "Token vectors and trigram vectors of length 1"
-    if not self.use['kernels']: return []
-    out = [F.normalize(e, dim=-1)]
-    if self.use['conv']: out.append(F.normalize(self.conv(e.transpose(1,2)).transpose(1,2), dim=-1)*m[...,None])
-    return out  # each (B, W, d)
+    return self.vectors(t, e), m, F.normalize(self.d(v), dim=-1)
 
 @patch
 def scaled(self:InteractionModel, x):
@@ -448,21 +482,22 @@ def scaled(self:InteractionModel, x):
     return F.batch_norm(x, n.running_mean, n.running_var, n.weight, n.bias, eps=n.eps).clamp(-5, 5)
 
 @patch
-def combine(self:InteractionModel, qs, w, vq, ds, m, vd, f):
-    "Both sides and the lexical features → logits"
-    cols = [kernel_pool(a@b.transpose(1,2), w, m, self.mu, self.sigma) for a,b in zip(qs, ds)]
-    cols.append((vq*vd).sum(-1, keepdim=True))
-    if self.use['lexical']: cols.append(f)
+def combine(self:InteractionModel, pools, vq, vd, f):
+    "Pooled similarities, both towers and the lexical features → logits"
+    cols = [*pools, (vq*vd).sum(-1, keepdim=True)]+([f] if self.use['lexical'] else [])
     x = self.scaled(torch.cat(cols, 1))  # (B, n)
     return self.logit(vq, vd)+(self.lin(x)+self.mlp(x))[:,0]  # (B,)
 
 @patch
-def forward(self:InteractionModel, x): return self.combine(*self.query_side(x['q']), *self.item_side(x['d']), x['f'])  # (B,)
+def forward(self:InteractionModel, x):
+    (qs,w,vq),(ds,m,vd) = self.query_side(x['q']),self.item_side(x['d'])
+    return self.combine([kernel_pool(a@b.transpose(1,2), w, m, self.mu, self.sigma) for a,b in zip(qs, ds)], vq, vd, x['f'])  # (B,)
 
 # %% ../../nbs/41_student.text.ipynb #c4e8b724
 class Interaction(StaticStudent):
     "The token-interaction student"
     kind = 'interaction'
+    lr = 1e-3
     def __init__(self, vecs, idf, tokenizer, lex, **parts):
         self.set_tokenizer(tokenizer); self.lex = lex
         self.model = InteractionModel(np.asarray(vecs, np.float32), np.asarray(idf, np.float32), **parts)
@@ -505,41 +540,67 @@ def build(cls:Interaction, cfg, folder):
     l = {k:v.numpy() for k,v in load_file(Path(folder)/'lexical.safetensors').items()}
     return cls(*cls.blank(cfg), cls.read_tokenizer(folder), Lexical(**l), **cfg['parts'])
 
+# %% ../../nbs/41_student.text.ipynb #fa044505
+@patch
+@torch.no_grad()
+def tables(self:Interaction,
+    rows:Ragged, # Token ids of products
+)->tuple: # ([tables of vectors], [a row number a token and kind])
+    "Vectors of the distinct tokens and trigrams in some products"
+    tri = np.zeros((len(rows.flat), 3), np.int64); tri[:,1] = rows.flat
+    first = rows.off[:-1][rows.lens>0]; last = rows.off[1:][rows.lens>0]-1
+    tri[1:,0] = rows.flat[:-1]; tri[first,0] = 0; tri[:-1,2] = rows.flat[1:]; tri[last,2] = 0
+    tokens,at = np.unique(rows.flat, return_inverse=True)
+    key = tri@np.array([self.cfg['vocab']**2, self.cfg['vocab'], 1]); _,one,at3 = np.unique(key, return_index=True, return_inverse=True)
+    vecs = lambda t: self.model.vectors(t, self.model.side(t)[0])
+    one = [[o[:,1] for o in vecs(torch.from_numpy(c))] for c in np.array_split(tri[one], len(one)//8192+1)]
+    first = vecs(torch.from_numpy(tokens.astype(np.int64))[:,None])[:1]
+    return [o[:,0] for o in first]+[torch.cat(c) for c in zip(*one)][1:], [a.astype(np.int32) for a in (at, at3)]
+
 @patch
 @torch.no_grad()
 def index(self:Interaction,
     items, # n item texts
 ):
-    "Compute the product sides once: the vectors of all tokens, one after the other, and the towers"
-    self.model.eval(); i = self.td.codes(items)
-    self.parts,self.lens,towers,flat = ItemParts(self.lex, items),self.td.rows.lens[i],[],[[],[]]
-    for o in np.array_split(i, len(i)//1024+1):
-        vs,m,v = self.model.item_side(pad(self.td.rows, o)); towers.append(v)
-        for f,x in zip(flat, vs): f.append(x[m>0])
-    self.flat,self.towers = [torch.cat([*f, torch.zeros(1, f[0].shape[1])]) for f in flat if f],torch.cat(towers)
-    self.off = np.cumsum(self.lens)-self.lens
+    "Compute the product sides once"
+    self.model.eval(); i = self.td.codes(items); r = self.td.rows
+    self.lens = r.lens[i]; self.off = np.cumsum(self.lens)-self.lens
+    rows = Ragged(np.concatenate([np.empty(0, np.int32), *(r[j] for j in i)]), self.lens)
+    self.parts,(self.vecs,self.at) = ItemParts(self.lex, items),self.tables(rows)
+    self.towers = torch.cat([self.model.tower(pad(r, o), self.model.d) for o in np.array_split(i, len(i)//1024+1)])
 
 # %% ../../nbs/41_student.text.ipynb #7b14a994
+def ranges(
+    start, # (n,) first numbers
+    lens,  # (n,) how many
+)->np.ndarray: # All numbers, one range after the other
+    "Ranges of numbers, joined"
+    end = np.cumsum(lens)
+    return np.arange(end[-1] if len(end) else 0)+np.repeat(start-(end-lens), lens)
+
 @patch
-def cached(self:Interaction, ids):
-    "Vectors (n, W, d) of each kind, mask (n, W) and towers (n, d) of some indexed items, cut to the longest of them"
-    n = self.lens[ids]; col = np.arange(max(1, n.max(initial=0))); m = col<n[:,None]
-    at = torch.from_numpy(np.where(m, self.off[ids][:,None]+col, len(self.flat[0])-1 if self.flat else 0))
-    return [f[at] for f in self.flat], torch.from_numpy(m.astype(np.float32)), self.towers[torch.from_numpy(ids)]
+def pools(self:Interaction, qs, w, ids):
+    "Pooled similarities of a query with the indexed items, or with some"
+    off = self.off if ids is None else np.cumsum(self.lens[ids])-self.lens[ids]
+    out,off = [],torch.from_numpy(off.astype(np.int32))
+    for q,v,at in zip(qs, self.vecs, self.at):
+        if ids is not None:
+            u,at = np.unique(at[ranges(self.off[ids], self.lens[ids])], return_inverse=True); v = v[torch.from_numpy(u)]
+        out.append(bag_pool(v@q[0].T, torch.from_numpy(at.astype(np.int32, copy=False)), off, w, self.model.mu, self.model.sigma))
+    return out
 
 @patch
 @torch.no_grad()
 def rank(self:Interaction,
-    query,        # Query text
-    ids=None,     # Item numbers (all, if None)
-    chunk:int=512,# Items at a time: so many fit into the processor's cache
+    query,    # Query text
+    ids=None, # Item numbers (all, if None)
 )->np.ndarray: # (len(ids),) float32
     "Scores of the indexed items (or of some) for one query"
-    side,f = self.model.query_side(self.query_tokens(query)),torch.from_numpy(self.parts.features(query, ids))
-    ids = np.arange(len(self.lens)) if ids is None else np.asarray(ids)
-    out,o = np.empty(len(ids), np.float32),np.argsort(self.lens[ids], kind='stable')
-    for i in (o[a:a+chunk] for a in range(0, len(o), chunk)): out[i] = self.model.combine(*side, *self.cached(ids[i]), f[i]).numpy()
-    return out
+    ids = None if ids is None else np.asarray(ids, int)
+    if ids is not None and not len(ids): return np.empty(0, np.float32)
+    (qs,w,vq),f = self.model.query_side(self.query_tokens(query)),torch.from_numpy(self.parts.features(query, ids))
+    towers = self.towers if ids is None else self.towers[torch.from_numpy(ids)]
+    return self.model.combine(self.pools(qs, w, ids), vq, towers, f).numpy()
 
 @patch
 @torch.no_grad()
