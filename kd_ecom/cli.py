@@ -196,7 +196,7 @@ def _distil_options(sub):
     "Options of `distil`"
     p = sub.add_parser('distil', help='the same with your own catalogue and judgements',
                        description='Distil a search ranker over your own catalogue. Tables are .csv, .tsv or .parquet files.')
-    p.add_argument('--catalogue', required=True, metavar='FILE', help='your products: columns item_id, item (text), optional description, popularity')
+    p.add_argument('--catalogue', required=True, metavar='FILE', help='columns item_id, item (text), optional description, popularity')
     p.add_argument('--judgements', required=True, metavar='FILE', help='columns query, item_id, grade or label, optional kind, split')
     _columns_option(p, 'catalogue', 'our name=yours, e.g. item_id=sku item=title')
     _columns_option(p, 'judgement', 'our name=yours, e.g. query=q item_id=sku grade=rating')

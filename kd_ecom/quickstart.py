@@ -469,7 +469,8 @@ def _run(g, plan, teacher, note, fits, kinds, out, test, ratio, curve, clock):
     whole = [n for n,r in rankers.items() if not isinstance(r, Asked)]
     note = '\n'.join(f'- {n}: NDCG@10 {q:.3f}' for n,q in note['valid_ndcg'].items())
     texts,curves = {'The teacher on the validation queries':note},{n:q for n,(_,q) in fits.items()}
-    return Run(fits[best][0], best, test, rankers, taught, 'teacher', (*fits, member, 'teacher'), whole, {**folders, 'teacher':out/'teacher'},
+    folders['teacher'] = out/'teacher'
+    return Run(fits[best][0], best, test, rankers, taught, 'teacher', (*fits, member, 'teacher'), whole, folders,
                curves, curve, ratio, clock.steps, texts, {**asdict(plan), 'precision of encoders':precision()}, prints)
 
 # %% ../nbs/73_quickstart.ipynb #244ab064

@@ -136,7 +136,7 @@ class Collection:
     queries:pd.DataFrame # `query`, `kind`, `split`
     qrels:pd.DataFrame   # `query`, `item_id`, `label` (only the pairs that were listed)
     complete:bool        # Are unlisted pairs known to be 0?
-    answers:pd.DataFrame = None # `query`, `item_id`, `label`: what a large language model answered to queries that nobody judged; only teachers learn from it
+    answers:pd.DataFrame = None # Like `qrels`, of queries that a large language model answered; for teachers only
 
     def __repr__(self): return f'Collection of {len(self.items):,} items, {len(self.queries):,} queries, {len(self.qrels):,} graded pairs'
 

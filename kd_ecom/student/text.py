@@ -474,6 +474,7 @@ def item_side(self:InteractionModel, t):
     e,w,m,v = self.side(t)
     return self.vectors(t, e), m, F.normalize(self.d(v), dim=-1)
 
+# %% ../../nbs/41_student.text.ipynb #6086e084
 @patch
 def scaled(self:InteractionModel, x):
     "Standardised features, at most 5 deviations off: one that training hardly saw must not outweigh all others"
@@ -589,6 +590,7 @@ def pools(self:Interaction, qs, w, ids):
         out.append(bag_pool(v@q[0].T, torch.from_numpy(at.astype(np.int32, copy=False)), off, w, self.model.mu, self.model.sigma))
     return out
 
+# %% ../../nbs/41_student.text.ipynb #9ab998fa
 @patch
 @torch.no_grad()
 def rank(self:Interaction,

@@ -322,8 +322,7 @@ class GridLoader(DataLoader):
         y,rows = pairs.label.to_numpy(), np.split(np.argsort(q, kind='stable'), np.cumsum(np.bincount(q))[:-1])
         self.label = [dict(zip(d[i], y[i])) for i in rows]
         self.hi,self.lo = [d[i[y[i]>=.5]] for i in rows],[d[i[y[i]<.5]] for i in rows]
-        self.texts,self.n_batch,self.m,self.pos,self.neg = texts,n_batch,min(m, len(self.queries)),pos,neg
-        self.seed,self.epoch = seed,0
+        self.texts,self.n_batch,self.m,self.pos,self.neg,self.seed,self.epoch = texts,n_batch,min(m, len(self.queries)),pos,neg,seed,0
         super().__init__(dataset=range(n_batch), bs=1, num_workers=0, device=torch.device(device))
 
     def cut(self, rng):
