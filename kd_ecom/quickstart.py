@@ -67,7 +67,7 @@ class Plan:
     seed:int=0
 
 fast_plan = Plan(pool_k=15, graded=15, rand=15, answers=150, twin_batches=20, view_items=3000, ngrams=500, words=0, word_epochs=4,
-                 recipe=Recipe(bm25=3, dense=8, rand=4, train=1), cross_labelled=1500, cross_unlabelled=1500, curve=())
+                 recipe=Recipe(bm25=3, dense=8, rand=4, train=1), epochs=2, bs=256, cross_labelled=1500, cross_unlabelled=1500, curve=())
 
 # %% ../nbs/73_quickstart.ipynb #90b956ea
 @dataclass
