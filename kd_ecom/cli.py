@@ -170,7 +170,7 @@ def show_table(d, n, ms):
 def _training_options(p, out):
     "Options of the parts that train"
     p.add_argument('--out', default=out, metavar='DIR', help='folder of the report and the ranker; made if absent (default: %(default)s)')
-    p.add_argument('--fast', action='store_true', help='smaller samples and shorter training, under 3 minutes; its table says so')
+    p.add_argument('--fast', action='store_true', help='smaller samples and shorter training, about four minutes; its table says so')
     p.add_argument('--seed', type=at_least(0), default=0, metavar='N', help='of samples and of training (default: %(default)s)')
     p.add_argument('--threads', type=at_least(1), metavar='N', help="threads for training (default: torch's); speed is measured on one")
     kinds = ['interaction','two-tower','cross']
@@ -200,7 +200,7 @@ def _distil_options(sub):
     p.add_argument('--judgements', required=True, metavar='FILE', help='columns query, item_id, grade or label, optional kind, split')
     _columns_option(p, 'catalogue', 'our name=yours, e.g. item_id=sku item=title')
     _columns_option(p, 'judgement', 'our name=yours, e.g. query=q item_id=sku grade=rating')
-    p.add_argument('--answers', metavar='FILE', help='the same for other queries, as a large language model answered them; for the teacher')
+    p.add_argument('--answers', metavar='FILE', help='the same for other queries, as a large language model answered them; for soft labels')
     p.add_argument('--max-grade', type=float, metavar='G', help='the highest possible grade (default: the highest that occurs)')
     p.add_argument('--complete', action='store_true', help='pairs that are not listed are known to be irrelevant (default: unknown)')
     p.add_argument('--drop-absent', action='store_true', help='leave out judgements of unknown products (default: an error)')

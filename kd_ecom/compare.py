@@ -664,7 +664,7 @@ def plot_label_curve(
     curve:pd.DataFrame, # `queries` (labelled), `gain`, `low`, `high`; optional `taught`, `alone` (the two qualities)
     metric:str='NDCG@10', # Its name
 ): # A figure
-    "The teacher's gain against the number of labelled queries"
+    "The gain from soft labels against the number of labelled queries"
     from matplotlib import pyplot as plt
     need_columns(curve, ('queries','gain','low','high'), 'label curve')
     d = curve.sort_values('queries'); both = {'taught','alone'}<=set(d)

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['fast_plan', 'names', 'member', 'Plan', 'Ground', 'ground', 'part', 'graded_pairs', 'taught_pairs', 'balanced',
            'mean_ndcg', 'fit_twin', 'fit_cross', 'View', 'view', 'learn_words', 'start', 'rank_quality', 'mix_weight',
-           'members', 'fit_teacher', 'mine_unlabelled', 'Watch', 'zero_words', 'fit_pair', 'soft_cost', 'label_curve',
-           'Clock', 'lexical', 'Run', 'writable', 'check_sizes', 'precision', 'run_search', 'soft_labels',
-           'report_search']
+           'members', 'fit_teacher', 'mine_unlabelled', 'with_answers', 'Watch', 'zero_words', 'fit_pair', 'soft_cost',
+           'label_curve', 'Clock', 'lexical', 'Run', 'writable', 'check_sizes', 'precision', 'run_search',
+           'soft_labels', 'report_search']
 
 # %% ../nbs/73_quickstart.ipynb #28cea341
 import json, re, time
@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 from fastai.callback.core import Callback
+from scipy.special import expit, logit
 
 from .compare import Asked, ByBM25, Cosine, Popularity, compare_rankers, peak_memory, search_report
 from .core import KdError, disk_error, fingerprint, load_json, n_threads, save_json, seed_all
@@ -41,7 +42,7 @@ class Plan:
     pool_k:int=30          # Candidates of a judged query from BM25, and from the encoder (half as many for an answered one)
     graded:int=30          # Its graded items in the pool, at most
     rand:int=30            # Its random items in the pool (half as many for an answered one)
-    answers:int=0          # Answered queries that the teacher learns from, drawn at random (0: all)
+    answers:int=0          # Answered queries that teacher and soft labels know, drawn at random (0: all)
     twin_batches:int=80    # Steps of the twin encoder
     twin_queries:int=8     # Queries in each
     twin_lr:float=2e-4     # Its highest rate
@@ -55,7 +56,8 @@ class Plan:
     recipe:Recipe=Recipe(bm25=4, dense=12, rand=6, train=1) # Items for each
     dim:int=128            # Width of the students' vectors
     word_epochs:int=8      # Of the students' words on the teacher's embeddings
-    alpha:float=.8
+    answer_share:float=.5  # Weight of an answer in the soft label of its pair
+    alpha:float=.98        # Weight of the teacher's part: the teacher has learnt the labels, so they count little beside it
     T:float=1.
     epochs:int=1           # Of a distilled student
     epochs_alone:int=2     # Of a student with labels only
@@ -66,8 +68,8 @@ class Plan:
     curve:tuple=(.25,.5)   # Shares of the labelled queries for the label curve (and all of them)
     seed:int=0
 
-fast_plan = Plan(pool_k=15, graded=15, rand=15, answers=150, twin_batches=20, view_items=3000, ngrams=500, words=0, word_epochs=4,
-                 recipe=Recipe(bm25=3, dense=8, rand=4, train=1), epochs=2, bs=256, cross_labelled=1500, cross_unlabelled=1500, curve=())
+fast_plan = Plan(pool_k=15, graded=15, rand=15, answers=600, twin_batches=20, view_items=3000, ngrams=500, words=0, word_epochs=4,
+                 recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=1500, cross_unlabelled=1500, curve=())
 
 # %% ../nbs/73_quickstart.ipynb #90b956ea
 @dataclass
@@ -78,7 +80,7 @@ class Ground:
     bm25:BM25
     dense:Dense
     pools:pd.DataFrame  # Labelled pairs of all judged queries, with `split`
-    answered:pd.DataFrame = None # Labelled pairs of the queries that a large language model answered, for the teacher
+    answered:pd.DataFrame = None # Labelled pairs of the queries that a large language model answered: no labels of a student
 
     @property
     def items(self)->list: # Texts
@@ -190,8 +192,8 @@ names = {'interaction':'token interaction', 'two-tower':'two-tower', 'cross':'sm
 
 def start(g, kind, plan, vecs, side=None, queries=()):
     "A new student of one kind, with token vectors, or with the words of a two-tower (`side`)"
-    more = {'cross':{'queries':queries, 'seed':plan.seed}, 'interaction':{'vecs':vecs, 'seed':plan.seed}}
-    s = new_student(kind, g.encoder, g.items, dim=plan.dim, **more.get(kind, {'vecs':vecs}))
+    more = {'cross':{'side':side, 'queries':queries, 'seed':plan.seed}, 'interaction':{'seed':plan.seed}}
+    s = new_student(kind, g.encoder, g.items, dim=plan.dim, vecs=vecs, **more.get(kind, {}))
     return s if side is None or kind=='cross' else s.take(side)
 
 # %% ../nbs/73_quickstart.ipynb #7b60d5ee
@@ -246,6 +248,22 @@ def mine_unlabelled(g:Ground, plan:Plan, v:View)->pd.DataFrame: # `context`, `it
     check_held_out(g.pools, u)
     return u
 
+# %% ../nbs/73_quickstart.ipynb #07aea11f
+def with_answers(
+    pairs:pd.DataFrame,    # `context`, `item`
+    soft:np.ndarray,       # (n,) teacher's logits
+    answered:pd.DataFrame, # Labelled pairs of answered queries (None: there are none)
+    share:float=.5,        # Weight of an answer, in [0, 1]
+    edge:float=.01,        # Probabilities stay this far from 0 and 1: neither teacher nor answers are so sure
+)->np.ndarray: # (n,) logits
+    "Soft labels that know the answers: where there is one, its mean with the teacher's probability"
+    if answered is None or not share: return soft
+    said = answered.dropna(subset='label').drop_duplicates(['context','item']).set_index(['context','item']).label
+    y = said.reindex(pd.MultiIndex.from_frame(pairs[['context','item']])).to_numpy(); i = np.flatnonzero(~np.isnan(y))
+    out = np.array(soft, np.float32); p = (1-share)*expit(out[i].astype(float))+share*y[i]
+    out[i] = logit(np.clip(p, edge, 1-edge))
+    return out
+
 # %% ../nbs/73_quickstart.ipynb #f6d4954e
 class Watch(Callback):
     "Keep the validation NDCG of a student as it learns: before, some times on the way, and after"
@@ -264,7 +282,7 @@ class Watch(Callback):
     def after_batch(self):
         if not self.training: return
         self.seen += len(self.yb[0])
-        if (self.train_iter)%self.every==0: self.look()
+        if self.train_iter%self.every==0 and self.train_iter<self.n_epoch*len(self.dls.train): self.look()
 
 # %% ../nbs/73_quickstart.ipynb #0b8ed3f5
 def zero_words(g:Ground, plan)->np.ndarray: # (V, dim)
@@ -295,7 +313,7 @@ def fit_pair(
     alone = {'epochs':plan.tower_epochs_alone if kind=='two-tower' else plan.epochs_alone}
     for how,d,t,a,k in (('labels only', lab, None, None, alone), ('distilled', pairs, soft, side, kw)):
         name = f'{names[kind]}, {how}'; log(f'student: {name}, {len(d):,} pairs, {k["epochs"]} epoch{"s"*(k["epochs"]>1)}')
-        s = start(g, kind, plan, vecs, a, pairs.context.unique()); w = Watch(s, v, 2 if kind=='cross' else 6)
+        s = start(g, kind, plan, vecs, a, pairs.context.unique()); w = Watch(s, v, 1 if kind=='cross' else 6)
         s.fit(d, t, seed=plan.seed, cbs=[w], **k); w.look()
         out[name] = (s, pd.Series(w.quality))
     return out
@@ -328,7 +346,7 @@ def label_curve(
     whole:dict=None,     # What `fit_pair` gave for all labels (fitted here, if None)
     log=lambda s: None,
 )->pd.DataFrame: # One row a number of labelled queries: `queries`, `alone`, `taught`, `gain`, `low`, `high`
-    "The teacher's gain in NDCG@10 as labelled queries grow (the teacher is the same)"
+    "The gain in NDCG@10 from soft labels as labelled queries grow (the soft labels are the same)"
     lab = pairs.label.notna(); q = pairs.context[lab].unique(); rng = np.random.default_rng(plan.seed)
     order,rows = rng.permutation(q),[]
     for share in (*plan.curve, 1.):
@@ -451,17 +469,19 @@ def soft_labels(
     g:Ground, plan:Plan, teacher, v:View,
     store,              # Folder
     log=lambda s: None,
-)->tuple: # (training pairs: labelled ones first; their memory-mapped soft labels)
-    "Mine unlabelled pairs and let the teacher score all pairs that have no soft label yet"
+)->tuple: # (training pairs: labelled ones first; their soft labels)
+    "Mine unlabelled pairs, let the teacher score all pairs that have no soft label yet, and add the answers"
     u = mine_unlabelled(g, plan, v); d = all_pairs(part(g.pools, 'train'), u)
     store = SoftLabels(store); new = store.label(teacher, d)
     log(f'soft labels: {new:,} new, {len(d):,} in all, {int(d.label.isna().sum()):,} of {u.context.nunique():,} queries')
-    return d, store.aligned(teacher, d)
+    return d, with_answers(d, store.aligned(teacher, d), g.answered, plan.answer_share)
 
 def _run(g, plan, teacher, note, fits, kinds, out, test, ratio, curve, clock):
     "Gather what the report needs"
     taught = {f'{names[k]}, distilled':f'{names[k]}, labels only' for k in kinds}
-    best = max([n for n in taught if hasattr(fits[n][0], 'rank')] or list(taught), key=lambda n: fits[n][1].iloc[-1])
+    valid = part(g.pools, 'valid')
+    quality = lambda n: rank_quality(valid, fits[n][0].score(valid))
+    best = max([n for n in taught if hasattr(fits[n][0], 'rank')] or list(taught), key=quality)
     prints = {'data':g.coll.fingerprint(), 'teacher':teacher.fingerprint()}
     rankers = _rankers(g, teacher, fits); clock('cache the product sides')
     folders = {n:s.save(out/'students'/re.sub(r'[^a-z]+', '_', n), {**prints, 'plan':asdict(plan)}) for n,(s,_) in fits.items()}
@@ -487,7 +507,7 @@ def report_search(
     "Compare the rankers on the held-out queries, save the best student, write the report"
     t0 = time.perf_counter(); get = lambda k, v=None: getattr(run, k, v)
     c = compare_rankers(coll, run.pairs, run.rankers, run.teacher, get('logits', ()), get('folders'), get('whole'),
-                        seconds=1 if fast else 3, log=log)
+                        seconds=1 if fast else 3, sizes=(100,) if fast else (100,1000), log=log)
     Ranker(coll.items, run.student, indexed=hasattr(run.student, 'index')).save(out, get('fingerprints'))
     steps = dict(get('seconds', {})); steps['compare and save'] = time.perf_counter()-t0
     if seconds is not None: steps['start'] = max(seconds-sum(steps.values())+steps['compare and save'], 0.)

@@ -136,7 +136,7 @@ class Collection:
     queries:pd.DataFrame # `query`, `kind`, `split`
     qrels:pd.DataFrame   # `query`, `item_id`, `label` (only the pairs that were listed)
     complete:bool        # Are unlisted pairs known to be 0?
-    answers:pd.DataFrame = None # Like `qrels`, of queries that a large language model answered; for teachers only
+    answers:pd.DataFrame = None # Like `qrels`, of queries that a large language model answered; never labels of a student
 
     def __repr__(self): return f'Collection of {len(self.items):,} items, {len(self.queries):,} queries, {len(self.qrels):,} graded pairs'
 
@@ -355,7 +355,7 @@ def collection_from(
     absent:str='error',      # 'error' or 'drop', for judged products that the catalogue lacks
     frac=(.6,.15,.25),       # Shares of train, valid, test, if the judgements have no `split`
     seed:int=0,              # Of the split
-    answers=None,            # DataFrame or file like the judgements: what a large language model says of queries that nobody judged
+    answers=None,            # Like the judgements, `complete` as they are: what a large language model says of other queries
     note=print,              # Where counted notes go
 )->Collection:
     "A collection of any shop's own catalogue and judgements"

@@ -10,6 +10,7 @@ __all__ = ['lexical_names', 'mu', 'n_pool', 'token_vectors', 'principal_axes', '
 
 # %% ../../nbs/41_student.text.ipynb #dcef4cc5
 import json, re, zlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -126,22 +127,27 @@ class Sides:
         return self.m[k]
 
 # %% ../../nbs/41_student.text.ipynb #ffdd94f0
+@lru_cache(maxsize=2) # The students of one run share a catalogue
+def _frequencies(items):
+    "Inverse document frequencies of words and of trigrams"
+    s = Sides(); s.codes(items)
+    f = lambda k: np.log1p(len(s.own)/(1+np.asarray(s.matrix(k).sum(0)).ravel()))
+    return f('w'), f('g')
+
 class Lexical:
     "Lexical features of pairs; knows the inverse document frequencies of a catalogue"
     def __init__(self,
         idf_w:np.ndarray, # (bins,) of words
         idf_g:np.ndarray, # (bins,) of trigrams
     ):
-        self.idf_w,self.idf_g,self.sides = np.asarray(idf_w, np.float32),np.asarray(idf_g, np.float32),Sides()
+        self.idf_w,self.idf_g,self.sides = np.array(idf_w, np.float32),np.array(idf_g, np.float32),Sides()
 
     @classmethod
     def of(cls,
         items, # Item texts
     ):
         "Count document frequencies in item texts"
-        s = Sides(); s.codes(items)
-        f = lambda k: np.log1p(len(s.own)/(1+np.asarray(s.matrix(k).sum(0)).ravel()))
-        return cls(f('w'), f('g'))
+        return cls(*_frequencies(tuple(items)))
 
     def weights(self, i):
         "Total idf of the words and of the trigrams of texts `i`"
@@ -222,6 +228,11 @@ def token_idf(
     df = np.zeros(n_vocab)
     for i in range(len(rows)): df[np.unique(rows[i])] += 1
     return np.clip(np.log(max(2, len(rows))/(1+df)), .3, None).astype(np.float32)
+
+@lru_cache(maxsize=2)
+def _item_tokens(items, tokenizer, n):
+    "Tokens of a catalogue, cut once for all students of a run"
+    return tokenise(list(items), tokenizer, n)
 
 class TokenSide(nn.Module):
     "Token ids → vectors, weights, and their weighted mean"
@@ -368,7 +379,7 @@ class TwoTower(StaticStudent):
         "A new student, with the teacher's words"
         v = compress(token_vectors(encoder) if vecs is None else vecs, dim)
         t = encoder.texts.tokenizer
-        return cls(v, token_idf(tokenise(items, t, cls.max_d), len(v)), t)
+        return cls(v, token_idf(_item_tokens(tuple(items), t, cls.max_d), len(v)), t)
 
     @classmethod
     def build(cls, cfg, folder): return cls(*cls.blank(cfg), cls.read_tokenizer(folder))
@@ -517,7 +528,7 @@ class Interaction(StaticStudent):
         torch.manual_seed(seed)
         v = compress(token_vectors(encoder) if vecs is None else vecs, dim)
         t = encoder.texts.tokenizer
-        return cls(v, token_idf(tokenise(items, t, cls.max_d), len(v)), t, Lexical.of(items), **parts)
+        return cls(v, token_idf(_item_tokens(tuple(items), t, cls.max_d), len(v)), t, Lexical.of(items), **parts)
 
     def forget(self): super().forget(); self.lex.sides = Sides()
     def fingerprint(self): return fingerprint(super().fingerprint(), self.lex.idf_w, self.lex.idf_g)
@@ -637,27 +648,35 @@ def trim_tokenizer(
     return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(j)), **special), old
 
 # %% ../../nbs/41_student.text.ipynb #eda65f1a
-class CrossModel(nn.Module):
-    "A small BERT with one logit: dict of inputs → (B,)"
-    def __init__(self, vecs, layers=2, heads=2, max_len=64):
-        super().__init__()
-        from transformers import BertConfig, BertForSequenceClassification
-        d = vecs.shape[1]
-        self.bert = BertForSequenceClassification(BertConfig(vocab_size=len(vecs), hidden_size=d, num_hidden_layers=layers,
-            num_attention_heads=heads, intermediate_size=4*d, max_position_embeddings=max_len, num_labels=1,
-            hidden_dropout_prob=.0, attention_probs_dropout_prob=.0))
-        self.bert.get_input_embeddings().weight.data.copy_(torch.as_tensor(vecs)*.5)
+class CrossModel(TwoTowerModel):
+    "The two-tower's logit plus what a small BERT reads in the pair: dict of inputs → (B,)"
+    def __init__(self, vecs, idf, layers=2, heads=2, max_len=128):
+        super().__init__(vecs, idf)
+        from transformers import BertConfig, BertModel
+        d = self.side.e.embedding_dim; self.scale = d**.5
+        cfg = BertConfig(vocab_size=1, hidden_size=d, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4*d,
+                         max_position_embeddings=max_len, hidden_dropout_prob=.0, attention_probs_dropout_prob=.0)
+        self.bert = BertModel(cfg, add_pooling_layer=False)
+        self.head = nn.Sequential(nn.Linear(3*d, d), nn.ReLU(), nn.Linear(d, 1))
+        for p in self.head[2].parameters(): nn.init.zeros_(p)
 
-    def forward(self, x): return self.bert(**{k:v for k,v in x.items() if k!='group'}).logits[:,0]  # (B,)
+    def forward(self, x):
+        t,k,m = (x[o] for o in ('input_ids','token_type_ids','attention_mask'))
+        e,w = self.side.e(t),F.softplus(self.side.w(t)[...,0])*m                                          # (B, W, d), (B, W)
+        h = self.bert(inputs_embeds=e*self.scale, attention_mask=m, token_type_ids=k).last_hidden_state   # (B, W, d)
+        mean = lambda o, u: (o*u[...,None]).sum(1)/u.sum(1, keepdim=True).clamp(min=1e-6)
+        (q,d),(hq,hd) = ([mean(o, w*(1-k)), mean(o, w*k)] for o in (e, h))                                # (B, d) each
+        logit = self.logit(F.normalize(self.q(q), dim=-1), F.normalize(self.d(d), dim=-1))
+        return logit+self.head(torch.cat([hq*hd, hq-hd, h[:,0]], 1))[:,0]  # (B,)
 
 # %% ../../nbs/41_student.text.ipynb #3d7f85cf
 class CrossStudent(TextStudent):
     "A BERT-like cross-encoder, hidden 128, 2 layers"
     kind = 'cross'
-    lr,bs = 1e-3,128
-    def __init__(self, vecs, tokenizer, layers=2, heads=2):
+    lr,bs = 2e-3,128
+    def __init__(self, vecs, idf, tokenizer, layers=2, heads=2):
         self.set_tokenizer(tokenizer)
-        self.model = CrossModel(np.asarray(vecs, np.float32), layers, heads, 2*self.max_d)
+        self.model = CrossModel(np.asarray(vecs, np.float32), np.asarray(idf, np.float32), layers, heads, 2*self.max_d)
         self.cfg = {'dim':vecs.shape[1], 'vocab':len(vecs), 'layers':layers, 'heads':heads}
 
     @classmethod
@@ -665,21 +684,28 @@ class CrossStudent(TextStudent):
         encoder:Encoder, # The teacher's encoder
         items,           # Item texts of the catalogue
         dim:int=128,     # Hidden units
+        vecs=None,       # (V, d) token vectors, if they are there already
+        side:TwoTower=None, # Whose words to begin with, and their weights (not its towers: it needs to have seen no pair)
         queries=(),      # Training queries: their tokens are kept too
         seed:int=0,      # Of the layers
         **kwargs,        # `layers`, `heads`
     ):
-        "A new student with the teacher's word embeddings"
+        "A new student with the teacher's words"
         torch.manual_seed(seed)
         t,old = trim_tokenizer(encoder.texts.tokenizer, [*items, *queries])
-        w = encoder.body.get_input_embeddings().weight.detach().float().cpu().numpy()
-        return cls(compress(w, dim)[old], t, **kwargs)
+        v = side.model.side.e.weight.detach().numpy() if side else compress(token_vectors(encoder) if vecs is None else vecs, dim)
+        self = cls(v[old], token_idf(_item_tokens(tuple(items), encoder.texts.tokenizer, cls.max_d), len(v))[old], t, **kwargs)
+        with torch.no_grad():
+            w = self.model.side.w.weight
+            if side: w.copy_(side.model.side.w.weight[old])
+            w[[t.cls_token_id,t.sep_token_id]] = -8.  # They say nothing of what is sought
+        return self
 
     def set_tokenizer(self, tokenizer): self.tokenizer = tokenizer; self.tq = self.td = Texts(tokenizer, self.max_d-2)
 
     @classmethod
     def build(cls, cfg, folder):
-        return cls(np.zeros((cfg['vocab'],cfg['dim']), np.float32), cls.read_tokenizer(folder), cfg['layers'], cfg['heads'])
+        return cls(*StaticStudent.blank(cfg), cls.read_tokenizer(folder), cfg['layers'], cfg['heads'])
 
     def collate(self, context, item):
         a,b,lens = self.tokens(context, item)
