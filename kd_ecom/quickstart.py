@@ -192,9 +192,9 @@ names = {'interaction':'token interaction', 'two-tower':'two-tower', 'cross':'sm
 
 def start(g, kind, plan, vecs, side=None, queries=()):
     "A new student of one kind, with token vectors, or with the words of a two-tower (`side`)"
-    more = {'cross':{'side':side, 'queries':queries, 'seed':plan.seed}, 'interaction':{'seed':plan.seed}}
+    more = {'cross':{'queries':queries, 'seed':plan.seed}, 'interaction':{'seed':plan.seed}}
     s = new_student(kind, g.encoder, g.items, dim=plan.dim, vecs=vecs, **more.get(kind, {}))
-    return s if side is None or kind=='cross' else s.take(side)
+    return s if side is None else s.take(side)
 
 # %% ../nbs/73_quickstart.ipynb #7b60d5ee
 def rank_quality(pairs, score)->float: # Between 0 and 1

@@ -229,10 +229,10 @@ def token_idf(
     for i in range(len(rows)): df[np.unique(rows[i])] += 1
     return np.clip(np.log(max(2, len(rows))/(1+df)), .3, None).astype(np.float32)
 
-@lru_cache(maxsize=2)
-def _item_tokens(items, tokenizer, n):
-    "Tokens of a catalogue, cut once for all students of a run"
-    return tokenise(list(items), tokenizer, n)
+@lru_cache(maxsize=2) # The students of one run share a catalogue
+def _item_idf(items, tokenizer, max_len, n_vocab):
+    "The same from texts"
+    return token_idf(tokenise(list(items), tokenizer, max_len), n_vocab)
 
 class TokenSide(nn.Module):
     "Token ids → vectors, weights, and their weighted mean"
@@ -379,7 +379,7 @@ class TwoTower(StaticStudent):
         "A new student, with the teacher's words"
         v = compress(token_vectors(encoder) if vecs is None else vecs, dim)
         t = encoder.texts.tokenizer
-        return cls(v, token_idf(_item_tokens(tuple(items), t, cls.max_d), len(v)), t)
+        return cls(v, _item_idf(tuple(items), t, cls.max_d, len(v)), t)
 
     @classmethod
     def build(cls, cfg, folder): return cls(*cls.blank(cfg), cls.read_tokenizer(folder))
@@ -528,7 +528,7 @@ class Interaction(StaticStudent):
         torch.manual_seed(seed)
         v = compress(token_vectors(encoder) if vecs is None else vecs, dim)
         t = encoder.texts.tokenizer
-        return cls(v, token_idf(_item_tokens(tuple(items), t, cls.max_d), len(v)), t, Lexical.of(items), **parts)
+        return cls(v, _item_idf(tuple(items), t, cls.max_d, len(v)), t, Lexical.of(items), **parts)
 
     def forget(self): super().forget(); self.lex.sides = Sides()
     def fingerprint(self): return fingerprint(super().fingerprint(), self.lex.idf_w, self.lex.idf_g)
@@ -685,7 +685,6 @@ class CrossStudent(TextStudent):
         items,           # Item texts of the catalogue
         dim:int=128,     # Hidden units
         vecs=None,       # (V, d) token vectors, if they are there already
-        side:TwoTower=None, # Whose words to begin with, and their weights (not its towers: it needs to have seen no pair)
         queries=(),      # Training queries: their tokens are kept too
         seed:int=0,      # Of the layers
         **kwargs,        # `layers`, `heads`
@@ -693,13 +692,8 @@ class CrossStudent(TextStudent):
         "A new student with the teacher's words"
         torch.manual_seed(seed)
         t,old = trim_tokenizer(encoder.texts.tokenizer, [*items, *queries])
-        v = side.model.side.e.weight.detach().numpy() if side else compress(token_vectors(encoder) if vecs is None else vecs, dim)
-        self = cls(v[old], token_idf(_item_tokens(tuple(items), encoder.texts.tokenizer, cls.max_d), len(v))[old], t, **kwargs)
-        with torch.no_grad():
-            w = self.model.side.w.weight
-            if side: w.copy_(side.model.side.w.weight[old])
-            w[[t.cls_token_id,t.sep_token_id]] = -8.  # They say nothing of what is sought
-        return self
+        v = compress(token_vectors(encoder) if vecs is None else vecs, dim)
+        return cls(v[old], _item_idf(tuple(items), encoder.texts.tokenizer, cls.max_d, len(v))[old], t, **kwargs).hush()
 
     def set_tokenizer(self, tokenizer): self.tokenizer = tokenizer; self.tq = self.td = Texts(tokenizer, self.max_d-2)
 
@@ -710,3 +704,22 @@ class CrossStudent(TextStudent):
     def collate(self, context, item):
         a,b,lens = self.tokens(context, item)
         return lambda i: bert_inputs(self.td, a[i], b[i]), lens+3
+
+# %% ../../nbs/41_student.text.ipynb #8833264f
+@patch
+@torch.no_grad()
+def hush(self:CrossStudent):
+    "Give no weight to the tokens around the texts: they say nothing of what is sought"
+    self.model.side.w.weight[[self.tokenizer.cls_token_id, self.tokenizer.sep_token_id]] = -8.
+    return self
+
+@patch
+def take(self:CrossStudent,
+    other:TwoTower, # Of the same width, whose tokenizer has all tokens of this one
+):
+    "Begin as a two-tower, with its words, their weights, and its towers"
+    at,mine = other.tokenizer.get_vocab(),self.tokenizer.get_vocab()
+    old = [at[t] for t in sorted(mine, key=mine.get)]
+    w = {k:p[old] if k.startswith('side.') else p for k,p in other.model.state_dict().items()}
+    self.model.load_state_dict({k:w.get(k, p) for k,p in self.model.state_dict().items()})
+    return self.hush()
