@@ -8,13 +8,13 @@ __all__ = ['Popularity', 'ByBM25', 'Cosine', 'Asked', 'score_pairs', 'pooled_auc
            'count_params', 'peak_memory', 'Comparison', 'served', 'compare_rankers', 'text_width', 'cut', 'aligned',
            'short_number', 'readable_table', 'format_table', 'share_of', 'bars', 'bar_lines', 'label_points', 'front',
            'plot_pareto', 'plot_curves', 'plot_agreement', 'plot_reliability', 'plot_label_curve', 'plot_kinds',
-           'md_table', 'report_text', 'write_report', 'search_figures', 'difference_table', 'kind_table',
+           'md_table', 'report_text', 'write_report', 'search_figures', 'part_of', 'difference_table', 'kind_table',
            'search_report']
 
 # %% ../nbs/60_compare.ipynb #448bf2d9
 import re, sys, time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unicodedata import combining, east_asian_width
 
@@ -47,9 +47,11 @@ class Cosine:
     def __init__(self,
         vecs,   # (n_items, d) float32 of length 1
         encode, # List of texts → (n, d)
-    ): self.vecs,self.encode = vecs,encode
+    ): self.vecs,self.encode,self.known = vecs,encode,{}
+    def know(self, queries): self.known = dict(zip(queries, self.encode(list(queries)))) # Many at once take less time each
+    def forget(self): self.known = {}
     def rank(self, query, ids=None):
-        q = np.asarray(self.encode([query]), np.float32)[0]
+        q = np.asarray(self.known[query] if query in self.known else self.encode([query])[0], np.float32)
         return (self.vecs if ids is None else self.vecs[ids])@(q/max(np.linalg.norm(q), 1e-12))  # (len(ids),)
 
 # %% ../nbs/60_compare.ipynb #b1caf2c3
@@ -379,13 +381,15 @@ def compare_rankers(
 )->Comparison:
     "Quality, agreement, whole catalogue, speed and size of several rankers"
     if teacher not in rankers: raise KdError(f'no ranker is named {teacher!r}: there are {list(rankers)}')
-    scores = {}
+    queries,told,scores = pairs.context.drop_duplicates().tolist(),coll.queries['query'].tolist(),{}
+    learners = [r for r in rankers.values() if hasattr(r, 'know')]
+    for r in learners: r.know(queries)
     for n,r in rankers.items(): log(f'scoring {len(pairs):,} pairs: {n}'); scores[n] = score_pairs(r, pairs)
-    queries,told = pairs.context.drop_duplicates().tolist(),coll.queries['query'].tolist()
     log('quality'); q = [compare_quality(pairs, scores, k, logits), agreement(pairs, scores, teacher, k, logits)]
     whole = [n for n,o in rankers.items() if not isinstance(o, Asked)] if whole is None else whole
     log('whole catalogue'); each = {n:rank_each(coll, queries, served(rankers[n], len(coll.items)), k) for n in whole}
     q.append(pd.DataFrame({n:_means(d) for n,d in each.items()}).T.add_prefix('all_'))
+    for r in learners: r.forget() # In the measurement of speed the query is new
     log(f'speed on {threads} thread{"s"*(threads>1)}'); q.append(_speeds(rankers, told, len(coll.items), threads, seconds, sizes, repeats))
     table = pd.concat(q, axis=1).reindex(list(rankers)).apply(pd.to_numeric).rename_axis('scorer')
     table['bytes'] = pd.Series({n:float(size_on_disk(f)) for n,f in (folders or {}).items()}, dtype=float).reindex(table.index)
@@ -811,6 +815,16 @@ def search_figures(
     if curves: figs['learning_curves'] = plot_curves(curves, taught=taught)
     if label_curve is not None: figs['label_curve'] = plot_label_curve(label_curve)
     return figs
+
+# %% ../nbs/60_compare.ipynb #fb12ed43
+def part_of(
+    c:Comparison,
+    queries, # Some of its queries
+)->Comparison: # The same models; `table` and `kinds` stay those of all queries
+    "A comparison on some of its queries"
+    i = c.pairs.context.isin(set(queries)).to_numpy()
+    return replace(c, pairs=c.pairs[i].reset_index(drop=True), scores={n:s[i] for n,s in c.scores.items()},
+                   whole={n:d[d.index.isin(set(queries))] for n,d in c.whole.items()})
 
 # %% ../nbs/60_compare.ipynb #6bd2e269
 def difference_table(

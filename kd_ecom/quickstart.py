@@ -6,7 +6,7 @@
 __all__ = ['fast_plan', 'names', 'member', 'Plan', 'Ground', 'ground', 'part', 'graded_pairs', 'taught_pairs', 'balanced',
            'mean_ndcg', 'fit_twin', 'fit_cross', 'View', 'view', 'learn_words', 'start', 'rank_quality', 'mix_weight',
            'members', 'fit_teacher', 'mine_unlabelled', 'with_answers', 'Watch', 'zero_words', 'fit_pair', 'soft_cost',
-           'label_curve', 'Clock', 'lexical', 'Run', 'writable', 'check_sizes', 'precision', 'run_search',
+           'label_curve', 'Clock', 'lexical', 'Run', 'writable', 'smaller', 'check_sizes', 'precision', 'run_search',
            'soft_labels', 'report_search']
 
 # %% ../nbs/73_quickstart.ipynb #28cea341
@@ -21,9 +21,9 @@ import torch
 from fastai.callback.core import Callback
 from scipy.special import expit, logit
 
-from .compare import Asked, ByBM25, Cosine, Popularity, compare_rankers, peak_memory, search_report
+from .compare import Asked, ByBM25, Cosine, Popularity, compare_rankers, difference_table, part_of, peak_memory, search_report
 from .core import KdError, disk_error, fingerprint, load_json, n_threads, save_json, seed_all
-from .data.search import Collection, collection_pairs
+from .data.search import Collection, best_sellers, collection_pairs
 from .distil import all_pairs, check_held_out, new_student, sentence_encoder, training_queries
 from .load import length_batches
 from .metrics import paired_diff, per_group
@@ -39,6 +39,8 @@ from .teacher.encoder import (CrossEncoder, Encoder, MixTeacher, NoValid, TwinEn
 @dataclass(frozen=True)
 class Plan:
     "All settings of a run; the defaults were chosen on validation queries of the grocery collection"
+    items:int=0            # Best-selling items that everything is done with (0: all); the saved ranker knows all
+    tests:int=0            # Test queries, drawn at random (0: all)
     pool_k:int=30          # Candidates of a judged query from BM25, and from the encoder (half as many for an answered one)
     graded:int=30          # Its graded items in the pool, at most
     rand:int=30            # Its random items in the pool (half as many for an answered one)
@@ -68,7 +70,7 @@ class Plan:
     curve:tuple=(.25,.5)   # Shares of the labelled queries for the label curve (and all of them)
     seed:int=0
 
-fast_plan = Plan(pool_k=15, graded=15, rand=15, answers=600, twin_batches=20, view_items=3000, ngrams=500, words=0, word_epochs=4,
+fast_plan = Plan(items=6000, tests=100, pool_k=15, graded=15, rand=15, answers=800, twin_batches=20, view_items=3000, ngrams=500, words=0, word_epochs=4,
                  recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=1500, cross_unlabelled=1500, curve=())
 
 # %% ../nbs/73_quickstart.ipynb #90b956ea
@@ -227,7 +229,7 @@ def fit_teacher(
 )->tuple: # (teacher, what was measured on the validation queries)
     "The twin encoder with the members that improve it"
     p = part(g.pools, 'valid'); score,ts,ws = v.twin.score(p),[v.twin],[1.]
-    zero = (g.encoder.encode(p.context)*g.encoder.encode(p.item)).sum(1)
+    zero = (g.encoder.encode(p.context)*g.dense.vecs[p.item_id]).sum(1)
     note = {'zero-shot cosine':mean_ndcg(p, zero), 'twin encoder':mean_ndcg(p, score)}
     for name,t in members(g, plan, v, side, log).items():
         c = t.score(p); w = mix_weight(score, c, p)
@@ -305,7 +307,7 @@ def fit_pair(
     pairs:pd.DataFrame,   # Training pairs, labelled ones first
     soft:np.ndarray,      # (n,) teacher's logits
     log=lambda s: None,
-)->dict: # name → (student, validation NDCG by number of pairs seen)
+)->dict: # name → (student, validation NDCG by number of pairs seen: empty for a cross-encoder, which takes long to ask)
     "One kind of student, with labels only and distilled"
     if kind=='cross': pairs,soft = _sample(pairs, soft, plan.cross_labelled, plan.cross_unlabelled, plan.seed)
     lab = pairs[pairs.label.notna()].reset_index(drop=True); v = part(g.pools, 'valid'); out = {}
@@ -313,17 +315,18 @@ def fit_pair(
     alone = {'epochs':plan.tower_epochs_alone if kind=='two-tower' else plan.epochs_alone}
     for how,d,t,a,k in (('labels only', lab, None, None, alone), ('distilled', pairs, soft, side, kw)):
         name = f'{names[kind]}, {how}'; log(f'student: {name}, {len(d):,} pairs, {k["epochs"]} epoch{"s"*(k["epochs"]>1)}')
-        s = start(g, kind, plan, vecs, a, pairs.context.unique()); w = Watch(s, v, 1 if kind=='cross' else 6)
-        s.fit(d, t, seed=plan.seed, cbs=[w], **k); w.look()
-        out[name] = (s, pd.Series(w.quality))
+        s = start(g, kind, plan, vecs, a, pairs.context.unique()); w = None if kind=='cross' else Watch(s, v)
+        s.fit(d, t, seed=plan.seed, cbs=[w] if w else [], **k)
+        if w: w.look()
+        out[name] = (s, pd.Series(w.quality if w else {}, dtype=float))
     return out
 
 # %% ../nbs/73_quickstart.ipynb #ef8cc4f9
 def soft_cost(
     g:Ground, plan:Plan, vecs, pairs, soft,
     kind='interaction',
-    n:int=4000, # Pairs
-    turns:int=3,
+    n:int=2000, # Pairs
+    turns:int=7,
 )->float: # Seconds with / seconds without
     "How much longer an epoch takes with stored soft labels"
     d = pairs[pairs.label.notna()].head(n).reset_index(drop=True); t = soft[:len(d)] # Labelled pairs come first
@@ -403,6 +406,7 @@ def _rankers(g, teacher, fits):
 @dataclass
 class Run:
     "What a run made; the report is written from it"
+    coll:Collection     # What it was made with: `plan.items` of the collection's items
     student:Student     # The best one on the validation queries
     best:str            # Its name
     pairs:pd.DataFrame  # Labelled candidates of the test queries
@@ -425,6 +429,13 @@ def writable(out):
     except OSError as e: raise disk_error(e, out) from e
     return out
 
+def smaller(coll:Collection, plan:Plan)->Collection:
+    "The best sellers and the sample of test queries that a plan asks for"
+    if plan.items: coll = best_sellers(coll, plan.items)
+    test = np.flatnonzero(coll.queries.split=='test'); out = np.random.default_rng(plan.seed).permutation(test)[plan.tests or len(test):]
+    q = coll.queries.drop(index=coll.queries.index[out]).reset_index(drop=True)
+    return coll if not len(out) else replace(coll, queries=q, qrels=coll.qrels[coll.qrels['query'].isin(q['query'])].reset_index(drop=True))
+
 def check_sizes(coll):
     "Every split needs queries"
     for s in ('train','valid','test'):
@@ -446,8 +457,9 @@ def run_search(
     log=print,            # Where steps are told
 )->Run:
     "Distil a teacher into small search rankers; `report_search` compares them and writes the report"
-    check_sizes(coll); out,clock = writable(out),Clock(log)
     plan = plan or (fast_plan if fast else Plan())
+    coll = smaller(coll, plan)
+    check_sizes(coll); out,clock = writable(out),Clock(log)
     if seed is not None: plan = replace(plan, seed=seed)
     kinds = (student,) if isinstance(student, str) else tuple(student)
     if bad := set(kinds)-set(names): raise KdError(f'student: unknown kind {min(bad)!r}, expected one of {sorted(names)}')
@@ -488,12 +500,18 @@ def _run(g, plan, teacher, note, fits, kinds, out, test, ratio, curve, clock):
     if member in rankers: folders[member] = out/'teacher'/str(lexical(teacher)[0])/'student'
     whole = [n for n,r in rankers.items() if not isinstance(r, Asked)]
     note = '\n'.join(f'- {n}: NDCG@10 {q:.3f}' for n,q in note['valid_ndcg'].items())
-    texts,curves = {'The teacher on the validation queries':note},{n:q for n,(_,q) in fits.items()}
+    texts,curves = {'The teacher on the validation queries':note},{n:q for n,(_,q) in fits.items() if len(q)}
     folders['teacher'] = out/'teacher'
-    return Run(fits[best][0], best, test, rankers, taught, 'teacher', (*fits, member, 'teacher'), whole, folders,
+    return Run(g.coll, fits[best][0], best, test, rankers, taught, 'teacher', (*fits, member, 'teacher'), whole, folders,
                curves, curve, ratio, clock.steps, texts, {**asdict(plan), 'precision of encoders':precision()}, prints)
 
 # %% ../nbs/73_quickstart.ipynb #244ab064
+def _by_set(c, coll, taught):
+    "What distillation gains on the first queries and on those written later, for collections that know"
+    if 'written' not in coll.queries: return {}
+    sets = coll.queries[coll.queries['query'].isin(set(c.pairs.context))].groupby('written', sort=False)['query']
+    return {f'Differences on the {len(q)} queries written {w}':difference_table(part_of(c, q), taught) for w,q in sets}
+
 def report_search(
     coll:Collection,
     run:Run,
@@ -506,12 +524,14 @@ def report_search(
 )->tuple: # (`Comparison`, goals)
     "Compare the rankers on the held-out queries, save the best student, write the report"
     t0 = time.perf_counter(); get = lambda k, v=None: getattr(run, k, v)
-    c = compare_rankers(coll, run.pairs, run.rankers, run.teacher, get('logits', ()), get('folders'), get('whole'),
-                        seconds=1 if fast else 3, sizes=(100,) if fast else (100,1000), log=log)
-    Ranker(coll.items, run.student, indexed=hasattr(run.student, 'index')).save(out, get('fingerprints'))
+    some = get('coll', coll); indexed = hasattr(run.student, 'index') and len(some.items)==len(coll.items)
+    c = compare_rankers(some, run.pairs, run.rankers, run.teacher, get('logits', ()), get('folders'), get('whole'),
+                        seconds=.4 if fast else 3, sizes=(100,) if fast else (100,1000), log=log)
+    Ranker(coll.items, run.student, indexed=indexed).save(out, get('fingerprints'))
     steps = dict(get('seconds', {})); steps['compare and save'] = time.perf_counter()-t0
     if seconds is not None: steps['start'] = max(seconds-sum(steps.values())+steps['compare and save'], 0.)
-    prints = {'data':coll.fingerprint(), 'student':run.student.fingerprint(), **get('fingerprints', {})}
-    more = {k:get(k) for k in ('baseline','logits','curves','label_curve','ratio','texts') if get(k) is not None}
-    return c,search_report(out, c, run.best, run.taught, seconds=steps, memory=peak_memory(), fast=fast, fingerprints=prints, title=title,
+    texts = {**get('texts', {}), **_by_set(c, some, run.taught)}
+    prints = {'data':some.fingerprint(), 'student':run.student.fingerprint(), **get('fingerprints', {})}
+    more = {k:get(k) for k in ('baseline','logits','curves','label_curve','ratio') if get(k) is not None}
+    return c,search_report(out, c, run.best, run.taught, seconds=steps, memory=peak_memory(), fast=fast, fingerprints=prints, title=title, texts=texts,
                            settings={**get('settings', {}), **(settings or {})}, **more)

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['max_grade', 'shop_words', 'abbreviations', 'readable', 'parse_size', 'size_text', 'size_range', 'size_fits',
-           'Collection', 'collection_pairs', 'product_text', 'glossary', 'descriptions', 'grocery_products',
-           'check_rules', 'grade_products', 'answers', 'unlike', 'judgements', 'grocery', 'collection_from']
+           'Collection', 'best_sellers', 'collection_pairs', 'product_text', 'glossary', 'descriptions',
+           'grocery_products', 'check_rules', 'grade_products', 'answers', 'unlike', 'judgements', 'grocery',
+           'collection_from']
 
 # %% ../../nbs/11_data.search.ipynb #a1b54917
 import re
@@ -154,6 +155,21 @@ class Collection:
         q = self.answers[['query']].drop_duplicates(ignore_index=True).assign(kind='answered', split='train')
         return replace(self, queries=q, qrels=self.answers, answers=None)
 
+# %% ../../nbs/11_data.search.ipynb #50cc5e8a
+def best_sellers(
+    coll:Collection,
+    n:int,       # Items wanted
+    least:int=1, # Good answers (a label of 0.5 or more) among them that a query needs to stay
+)->Collection:
+    "The items that sell best, and the queries and answers that these can answer; splits stay what they were"
+    ids = np.sort(coll.items.popularity.nlargest(n).index)
+    def kept(rel):
+        r = rel[rel.item_id.isin(ids)]; good = r[r.label>=.5].groupby('query').size()
+        return r[r['query'].isin(good.index[good>=least])].assign(item_id=lambda d: np.searchsorted(ids, d.item_id)).reset_index(drop=True)
+    rel = kept(coll.qrels)
+    return replace(coll, items=coll.items.loc[ids].reset_index(drop=True), queries=coll.queries[coll.queries['query'].isin(rel['query'])].reset_index(drop=True),
+                   qrels=rel, answers=None if coll.answers is None else kept(coll.answers))
+
 # %% ../../nbs/11_data.search.ipynb #afe99211
 def collection_pairs(
     coll:Collection,
@@ -301,24 +317,33 @@ def _rel(q, g, iid):
 # %% ../../nbs/11_data.search.ipynb #4b76a908
 max_grade = 3
 
-def judgements()->pd.DataFrame: # One row a rule
+def judgements(
+    later:bool=False, # Those of the later queries instead?
+)->pd.DataFrame: # One row a rule
     "The packaged judgements of the grocery catalogue"
-    return check_rules(_packaged('grocery.csv'))
+    return check_rules(_packaged('later.csv' if later else 'grocery.csv'))
+
+def _split(q, seed):
+    "Deal the first queries to train, valid and test, the later ones to valid and test"
+    frac = {'first':(.6,.15,.25), 'later':(0.,.25,.75)}
+    d = q.assign(group=q['query'], context=q['query'])
+    return pd.concat([split_by_group(x, frac[w], seed, strata='kind') for w,x in d.groupby('written', sort=False)]).split
 
 @lru_cache(maxsize=4)
 def grocery(
     seed:int=0, # Of the split of the queries
     described:bool=True, # Descriptions behind the titles?
 )->Collection: # Complete: every pair has a grade
-    "The embedded collection: groceries, the project's own queries and grades; label = grade / 3"
-    rules,prod = judgements(), grocery_products(described)
+    "The embedded collection: groceries, the project's own queries (`written` first or later) and grades; label = grade / 3"
+    first,later,prod = judgements(),judgements(True),grocery_products(described)
+    rules = pd.concat([first, later], ignore_index=True)
     items = _items(prod)
     iid = prod.item.map(pd.Series(items.index, items.item)).to_numpy()
     q = rules.drop_duplicates('query')[['query','kind']].reset_index(drop=True)
-    s = split_by_group(q.assign(group=q['query'], context=q['query']), seed=seed, strata='kind')
+    q = q.assign(written=np.where(q['query'].isin(later['query']), 'later', 'first'))
     ans = answers(); new = unlike(ans['query'].unique(), q['query'])
     graded = lambda r: pd.concat([_rel(o, x, iid) for o,x in grade_products(r, prod).items()], ignore_index=True)
-    return Collection(items, q.assign(split=s.split), graded(rules), True, graded(ans[ans['query'].isin(new)]))
+    return Collection(items, q.assign(split=_split(q, seed)), graded(rules), True, graded(ans[ans['query'].isin(new)]))
 
 # %% ../../nbs/11_data.search.ipynb #ae1995d6
 def _known(j, ids, absent, note, what):

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['lexical_names', 'mu', 'n_pool', 'token_vectors', 'principal_axes', 'compress', 'sizes_in', 'text_parts', 'Sides',
-           'Lexical', 'ItemParts', 'token_idf', 'TokenSide', 'TwoTowerModel', 'TextStudent', 'StaticStudent',
-           'TextMean', 'TwoTower', 'kernels', 'weigh', 'kernel_pool', 'bag_pool', 'InteractionModel', 'Interaction',
-           'ranges', 'trim_tokenizer', 'CrossModel', 'CrossStudent']
+           'Lexical', 'ItemParts', 'token_idf', 'distinct', 'TokenSide', 'TwoTowerModel', 'TextStudent',
+           'StaticStudent', 'TextMean', 'TwoTower', 'kernels', 'KernelSums', 'weigh', 'kernel_pool', 'bag_pool',
+           'InteractionModel', 'Interaction', 'ranges', 'trim_tokenizer', 'CrossModel', 'CrossStudent']
 
 # %% ../../nbs/41_student.text.ipynb #dcef4cc5
 import json, re, zlib
@@ -26,6 +26,7 @@ from fastai.optimizer import OptimWrapper
 from fastcore.basics import patch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ..core import KdError, fingerprint, seed_all
 from ..load import PairLoader, Ragged, Texts, pad, tokenise
@@ -129,18 +130,19 @@ class Sides:
 # %% ../../nbs/41_student.text.ipynb #ffdd94f0
 @lru_cache(maxsize=2) # The students of one run share a catalogue
 def _frequencies(items):
-    "Inverse document frequencies of words and of trigrams"
+    "Inverse document frequencies of words and of trigrams, and the items' sides"
     s = Sides(); s.codes(items)
     f = lambda k: np.log1p(len(s.own)/(1+np.asarray(s.matrix(k).sum(0)).ravel()))
-    return f('w'), f('g')
+    return f('w'), f('g'), s
 
 class Lexical:
     "Lexical features of pairs; knows the inverse document frequencies of a catalogue"
     def __init__(self,
         idf_w:np.ndarray, # (bins,) of words
         idf_g:np.ndarray, # (bins,) of trigrams
+        sides:Sides=None, # What has been read already (nothing, if None); may be shared: texts are only added
     ):
-        self.idf_w,self.idf_g,self.sides = np.array(idf_w, np.float32),np.array(idf_g, np.float32),Sides()
+        self.idf_w,self.idf_g,self.sides = np.array(idf_w, np.float32),np.array(idf_g, np.float32),sides or Sides()
 
     @classmethod
     def of(cls,
@@ -234,8 +236,16 @@ def _item_idf(items, tokenizer, max_len, n_vocab):
     "The same from texts"
     return token_idf(tokenise(list(items), tokenizer, max_len), n_vocab)
 
+# %% ../../nbs/41_student.text.ipynb #3bbb3b6b
+def distinct(
+    *ts:Tensor, # Tables of whole numbers
+)->tuple: # (n,) distinct numbers, ascending; and each table as rows of them
+    "Few numbers that occur often, once for all tables"
+    u,i = torch.cat([t.reshape(-1) for t in ts]).unique(return_inverse=True)
+    return u, [o.view(t.shape) for o,t in zip(i.split([t.numel() for t in ts]), ts)]
+
 class TokenSide(nn.Module):
-    "Token ids → vectors, weights, and their weighted mean"
+    "Texts (B, W) of token ids → vectors (n, d) and weights (n,) of their distinct tokens, and each text as rows of them"
     def __init__(self, vecs, idf):
         super().__init__()
         self.e = nn.Embedding.from_pretrained(torch.as_tensor(vecs), freeze=False, padding_idx=0)
@@ -248,12 +258,20 @@ class TokenSide(nn.Module):
         v = torch.as_tensor(vecs, dtype=torch.float32)
         self.e.weight.copy_(v/v.norm(dim=1).mean()); self.e.weight[0] = 0
 
-    def forward(self, t):
-        m = (t>0).float()                                   # (B, W)
-        e = self.e(t)*m[...,None]                           # (B, W, d)
-        w = F.softplus(self.w(t)[...,0])*m                  # (B, W)
+    def forward(self, *ts):
+        u,rows = distinct(*ts)
+        return self.e(u), F.softplus(self.w(u)[:,0])*(u>0), rows
+
+    def mean(self, e, w, i):
+        "Weights (B, W) of each text's tokens, 0 for padding, and the weighted mean (B, d) of their vectors"
+        w = F.embedding(i, w[:,None])[...,0]
         w = w/w.sum(1, keepdim=True).clamp(min=1e-6)
-        return e, w, m, (e*w[...,None]).sum(1)              # mean (B, d)
+        return w, F.embedding_bag(i, e, per_sample_weights=w, mode='sum')
+
+    def means(self, *ts):
+        "The weighted means (B, d) of texts"
+        e,w,rows = self(*ts)
+        return [self.mean(e, w, i)[1] for i in rows]
 
 # %% ../../nbs/41_student.text.ipynb #a2f8ef74
 class TwoTowerModel(nn.Module):
@@ -268,9 +286,11 @@ class TwoTowerModel(nn.Module):
         for p in (self.q,self.d): nn.init.eye_(p.weight)
         self.a,self.b = nn.Parameter(torch.tensor(8.)),nn.Parameter(torch.tensor(-4.))
 
-    def tower(self, t, p): return F.normalize(p(self.side(t)[3]), dim=-1)  # (B, d)
+    def tower(self, t, p): return F.normalize(p(self.side.means(t)[0]), dim=-1)  # (B, d)
     def logit(self, vq, vd): return self.a*(vq*vd).sum(-1)+self.b          # (B,)
-    def forward(self, x): return self.logit(self.tower(x['q'], self.q), self.tower(x['d'], self.d))  # (B,)
+    def forward(self, x):
+        q,d = self.side.means(x['q'], x['d'])
+        return self.logit(F.normalize(self.q(q), dim=-1), F.normalize(self.d(d), dim=-1))  # (B,)
 
 # %% ../../nbs/41_student.text.ipynb #64744f53
 class TextStudent(Student):
@@ -334,7 +354,7 @@ class StaticStudent(TextStudent):
 class TextMean(nn.Module):
     "Token ids → weighted mean of length 1"
     def __init__(self, side): super().__init__(); self.side = side
-    def forward(self, t): return F.normalize(self.side(t)[3], dim=-1)  # (B, d)
+    def forward(self, t): return F.normalize(self.side.means(t)[0], dim=-1)  # (B, d)
 
 # %% ../../nbs/41_student.text.ipynb #90bb3d6e
 @patch
@@ -401,8 +421,31 @@ class TwoTower(StaticStudent):
 mu = (1.,.9,.7,.5,.3,.1,-.1,-.3,-.5) # Centres of the kernels: exact match, then steps of 0.2
 n_pool = len(mu)+1
 
-def kernels(S, mu, sigma): return torch.exp((S[...,None]-mu).square()*(-.5/sigma.square()))  # S's shape, and K
+_least = -60. # exp(-60) counts for nothing and is still a normal number: below 1e-38 CPUs are many times slower
 
+def kernels(S, mu, sigma): return torch.exp(((S[...,None]-mu).square()*(-.5/sigma.square())).clamp(min=_least))  # S's shape, and K
+
+
+# %% ../../nbs/41_student.text.ipynb #6f9c8022
+class KernelSums(torch.autograd.Function):
+    "`kernels` summed over the last axis of S (B, Q, D) → (B, Q, K), one kernel at a time"
+    @staticmethod
+    def forward(ctx, S, mu, sigma):
+        ctx.save_for_backward(S); ctx.at = list(zip(mu.tolist(), (-.5/sigma.square()).tolist()))
+        out,t = S.new_empty(*S.shape[:2], len(mu)), torch.empty_like(S)
+        for k,(m,c) in enumerate(ctx.at): out[...,k] = torch.sub(S, m, out=t).square_().mul_(c).clamp_(min=_least).exp_().sum(2)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g):
+        S, = ctx.saved_tensors; d,t,u = torch.zeros_like(S),torch.empty_like(S),torch.empty_like(S)
+        for k,(m,c) in enumerate(ctx.at):
+            torch.sub(S, m, out=t); torch.square(t, out=u).mul_(c).clamp_(min=_least).exp_()  # u: the kernel
+            d.add_(u.mul_(t).mul_(g[...,k,None]), alpha=2*c)
+        return d, None, None
+
+# %% ../../nbs/41_student.text.ipynb #7059b0f6
 def weigh(
     near:Tensor, # (B, Q, K) sums of the kernels over the product's tokens
     best:Tensor, # (B, Q) best matches
@@ -420,7 +463,7 @@ def kernel_pool(
 )->Tensor: # (B, K+1)
     "Gaussian kernels and MaxSim of a similarity matrix"
     S = S.masked_fill(m[:,None]==0, -9.)  # So far off that each kernel is zero
-    return weigh(kernels(S, mu, sigma).sum(2), S.amax(2).clamp(min=-1), w)
+    return weigh(KernelSums.apply(S.float(), mu, sigma), S.amax(2).clamp(min=-1), w)
 
 # %% ../../nbs/41_student.text.ipynb #8fd9c5b2
 def bag_pool(
@@ -460,30 +503,30 @@ class InteractionModel(TwoTowerModel):
 
 # %% ../../nbs/41_student.text.ipynb #de3ab19d
 @patch
-def trigrams(self:InteractionModel, t):
-    "The convolution over token ids (B, W): each distinct token meets its three weights once, and neighbours are added"
-    u,i = F.pad(t, (1,1)).unique(return_inverse=True); d = self.conv.weight.shape[0]
-    p = (self.side.e(u)@self.conv.weight.permute(1,2,0).reshape(d, -1)).view(-1, d)            # (3·V, d)
-    at = torch.stack([3*i[:,:-2], 3*i[:,1:-1]+1, 3*i[:,2:]+2], -1)                             # (B, W, 3)
-    return F.embedding_bag(at.reshape(-1,3), p, mode='sum').view(*t.shape, d)+self.conv.bias   # (B, W, d)
+def trigrams(self:InteractionModel,
+    e,    # (n, d) token vectors
+    *rows,# (B, W+2) each: texts as rows of them, with padding at both ends
+)->tuple: # (m, d) vectors of the distinct trigrams, and each text (B, W) as rows of them
+    "The convolution over texts: each distinct token meets its three weights once, each distinct trigram is added up once"
+    n,d = e.shape
+    p = (e@self.conv.weight.permute(1,2,0).reshape(d, -1)).view(-1, d)                         # (3·n, d)
+    u,at = distinct(*[(i[:,:-2]*n+i[:,1:-1])*n+i[:,2:] for i in rows])
+    three = torch.stack([3*(u//n**2), 3*(u//n%n)+1, 3*(u%n)+2], 1)                             # (m, 3)
+    return F.embedding_bag(three, p, mode='sum')+self.conv.bias, at
 
 @patch
-def vectors(self:InteractionModel, t, e):
-    "Token vectors and trigram vectors of length 1, each (B, W, d)"
-    if not self.use['kernels']: return []
-    return [F.normalize(o, dim=-1) for o in ([e, self.trigrams(t)] if self.use['conv'] else [e])]
+def read(self:InteractionModel, *texts):
+    "Of each text (B, W): vectors of length 1 of its tokens and of its trigrams, each (B, W, d); weights of its tokens; their mean"
+    e,w,rows = self.side(*[F.pad(t, (1,1)) for t in texts]); inner = [i[:,1:-1] for i in rows]
+    kinds = ([(e, inner)] if self.use['kernels'] else [])+([self.trigrams(e, *rows)] if self.use['kernels'] and self.use['conv'] else [])
+    unit = [(F.normalize(o, dim=-1), at) for o,at in kinds]
+    return [([F.embedding(at[k], o) for o,at in unit], *self.side.mean(e, w, i)) for k,i in enumerate(inner)]
 
 @patch
 def query_side(self:InteractionModel, t):
-    "Vectors of the query's tokens and trigrams, their weights, and the tower"
-    e,w,m,v = self.side(t)
-    return self.vectors(t, e), w, F.normalize(self.q(v), dim=-1)
-
-@patch
-def item_side(self:InteractionModel, t):
-    "Vectors of the item's tokens and trigrams, their mask, and the tower"
-    e,w,m,v = self.side(t)
-    return self.vectors(t, e), m, F.normalize(self.d(v), dim=-1)
+    "Vectors of one query's tokens and trigrams, their weights, and the tower"
+    (v,w,mean), = self.read(t)
+    return v, w, F.normalize(self.q(mean), dim=-1)
 
 # %% ../../nbs/41_student.text.ipynb #6086e084
 @patch
@@ -502,8 +545,9 @@ def combine(self:InteractionModel, pools, vq, vd, f):
 
 @patch
 def forward(self:InteractionModel, x):
-    (qs,w,vq),(ds,m,vd) = self.query_side(x['q']),self.item_side(x['d'])
-    return self.combine([kernel_pool(a@b.transpose(1,2), w, m, self.mu, self.sigma) for a,b in zip(qs, ds)], vq, vd, x['f'])  # (B,)
+    (qs,w,q),(ds,_,d) = self.read(x['q'], x['d']); m = x['d']>0
+    pools = [kernel_pool(a@b.transpose(1,2), w, m, self.mu, self.sigma) for a,b in zip(qs, ds)]
+    return self.combine(pools, F.normalize(self.q(q), dim=-1), F.normalize(self.d(d), dim=-1), x['f'])  # (B,)
 
 # %% ../../nbs/41_student.text.ipynb #c4e8b724
 class Interaction(StaticStudent):
@@ -564,7 +608,7 @@ def tables(self:Interaction,
     tri[1:,0] = rows.flat[:-1]; tri[first,0] = 0; tri[:-1,2] = rows.flat[1:]; tri[last,2] = 0
     tokens,at = np.unique(rows.flat, return_inverse=True)
     key = tri@np.array([self.cfg['vocab']**2, self.cfg['vocab'], 1]); _,one,at3 = np.unique(key, return_index=True, return_inverse=True)
-    vecs = lambda t: self.model.vectors(t, self.model.side(t)[0])
+    vecs = lambda t: self.model.read(t)[0][0]
     one = [[o[:,1] for o in vecs(torch.from_numpy(c))] for c in np.array_split(tri[one], len(one)//8192+1)]
     first = vecs(torch.from_numpy(tokens.astype(np.int64))[:,None])[:1]
     return [o[:,0] for o in first]+[torch.cat(c) for c in zip(*one)][1:], [a.astype(np.int32) for a in (at, at3)]

@@ -200,6 +200,14 @@ class Encoder(nn.Module):
         self.body = name if isinstance(name, nn.Module) else _load(AutoModel, name)
         self.texts = Texts(tokenizer or _load(AutoTokenizer, name), max_len)
 
+    def train(self, mode:bool=True):
+        "Frozen layers stay in eval mode: dropout in them would be noise and cost time, and nothing could learn from it"
+        super().train(mode)
+        for m in self.modules() if mode else ():
+            p = list(m.parameters())
+            if p and not any(o.requires_grad for o in p): m.eval()
+        return self
+
     def forward(self, x:dict)->Tensor: # (B, d)
         h = self.body(**_taken(self.body, x)).last_hidden_state  # (B, W, d)
         m = x['attention_mask'][...,None].to(h.dtype)
