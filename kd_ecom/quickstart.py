@@ -62,6 +62,7 @@ class Plan:
     alpha:float=.98        # Weight of the teacher's part: the teacher has learnt the labels, so they count little beside it
     T:float=1.
     epochs:int=1           # Of a distilled student
+    tune:float=1e-4        # Highest rate of its last epoch, on the labels alone (0: no such epoch)
     epochs_alone:int=2     # Of a student with labels only
     tower_epochs_alone:int=3 # Of a two-tower with labels only
     bs:int=512             # Pairs in a batch of a distilled student
@@ -308,7 +309,7 @@ def fit_pair(
     soft:np.ndarray,      # (n,) teacher's logits
     log=lambda s: None,
 )->dict: # name → (student, validation NDCG by number of pairs seen: empty for a cross-encoder, which takes long to ask)
-    "One kind of student, with labels only and distilled"
+    "One kind of student, with labels only, and distilled and then fine-tuned on the labels"
     if kind=='cross': pairs,soft = _sample(pairs, soft, plan.cross_labelled, plan.cross_unlabelled, plan.seed)
     lab = pairs[pairs.label.notna()].reset_index(drop=True); v = part(g.pools, 'valid'); out = {}
     kw = {'alpha':plan.alpha, 'T':plan.T, 'epochs':plan.epochs, 'bs':None if kind=='cross' else plan.bs}
@@ -316,7 +317,8 @@ def fit_pair(
     for how,d,t,a,k in (('labels only', lab, None, None, alone), ('distilled', pairs, soft, side, kw)):
         name = f'{names[kind]}, {how}'; log(f'student: {name}, {len(d):,} pairs, {k["epochs"]} epoch{"s"*(k["epochs"]>1)}')
         s = start(g, kind, plan, vecs, a, pairs.context.unique()); w = None if kind=='cross' else Watch(s, v)
-        s.fit(d, t, seed=plan.seed, cbs=[w] if w else [], **k)
+        cbs = [w] if w else []; s.fit(d, t, seed=plan.seed, cbs=cbs, **k)
+        if t is not None and plan.tune: s.fit(lab, epochs=1, lr=plan.tune, seed=plan.seed, cbs=cbs)
         if w: w.look()
         out[name] = (s, pd.Series(w.quality if w else {}, dtype=float))
     return out
