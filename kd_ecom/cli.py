@@ -114,7 +114,8 @@ def train(
     c,goals = report_search(coll, r, a.out, a.fast, passed(), a.title, {'threads':a.threads}, log)
     more = ' (--fast: smaller samples, shorter training)' if a.fast else ''
     some = '' if len(r.coll.items)==len(coll.items) else f' (the best sellers of {len(coll.items):,})'
-    print(f'\n{len(r.coll.items):,} items{some}, {c.pairs.group.nunique()} held-out queries{more}', format_table(c.table, c.k), '', sep='\n')
+    print(f'\n{len(r.coll.items):,} items{some}, {c.pairs.group.nunique()} held-out queries{more}')
+    print(format_table(c.table, c.k), '', sep='\n')
     print(*bar_lines(goals), '', sep='\n')
     print(f'report: {a.out/"report.md"}\nask it: kd_ecom search "{c.pairs.context.iloc[0]}" --model {a.out}')
 

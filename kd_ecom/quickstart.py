@@ -71,8 +71,8 @@ class Plan:
     curve:tuple=(.25,.5)   # Shares of the labelled queries for the label curve (and all of them)
     seed:int=0
 
-fast_plan = Plan(items=6000, tests=100, pool_k=15, graded=15, rand=15, answers=800, twin_batches=20, view_items=3000, ngrams=500, words=0, word_epochs=4,
-                 recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=1500, cross_unlabelled=1500, curve=())
+fast_plan = Plan(items=6000, tests=100, pool_k=15, graded=15, rand=15, answers=800, twin_batches=20, view_items=3000, ngrams=500, words=0,
+                 word_epochs=4, recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=1500, cross_unlabelled=1500, curve=())
 
 # %% ../nbs/73_quickstart.ipynb #90b956ea
 @dataclass
@@ -535,5 +535,5 @@ def report_search(
     texts = {**get('texts', {}), **_by_set(c, some, run.taught)}
     prints = {'data':some.fingerprint(), 'student':run.student.fingerprint(), **get('fingerprints', {})}
     more = {k:get(k) for k in ('baseline','logits','curves','label_curve','ratio') if get(k) is not None}
-    return c,search_report(out, c, run.best, run.taught, seconds=steps, memory=peak_memory(), fast=fast, fingerprints=prints, title=title, texts=texts,
-                           settings={**get('settings', {}), **(settings or {})}, **more)
+    return c,search_report(out, c, run.best, run.taught, seconds=steps, memory=peak_memory(), fast=fast, fingerprints=prints, title=title,
+                           texts=texts, settings={**get('settings', {}), **(settings or {})}, **more)

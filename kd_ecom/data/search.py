@@ -167,8 +167,9 @@ def best_sellers(
         r = rel[rel.item_id.isin(ids)]; good = r[r.label>=.5].groupby('query').size()
         return r[r['query'].isin(good.index[good>=least])].assign(item_id=lambda d: np.searchsorted(ids, d.item_id)).reset_index(drop=True)
     rel = kept(coll.qrels)
-    return replace(coll, items=coll.items.loc[ids].reset_index(drop=True), queries=coll.queries[coll.queries['query'].isin(rel['query'])].reset_index(drop=True),
-                   qrels=rel, answers=None if coll.answers is None else kept(coll.answers))
+    q = coll.queries[coll.queries['query'].isin(rel['query'])].reset_index(drop=True)
+    return replace(coll, items=coll.items.loc[ids].reset_index(drop=True), queries=q, qrels=rel,
+                   answers=None if coll.answers is None else kept(coll.answers))
 
 # %% ../../nbs/11_data.search.ipynb #afe99211
 def collection_pairs(
