@@ -382,14 +382,14 @@ def compare_rankers(
     "Quality, agreement, whole catalogue, speed and size of several rankers"
     if teacher not in rankers: raise KdError(f'no ranker is named {teacher!r}: there are {list(rankers)}')
     queries,told,scores = pairs.context.drop_duplicates().tolist(),coll.queries['query'].tolist(),{}
-    learners = [r for r in rankers.values() if hasattr(r, 'know')]
-    for r in learners: r.know(queries)
+    readers = [r for r in rankers.values() if hasattr(r, 'know')]
+    for r in readers: r.know(queries)
     for n,r in rankers.items(): log(f'scoring {len(pairs):,} pairs: {n}'); scores[n] = score_pairs(r, pairs)
     log('quality'); q = [compare_quality(pairs, scores, k, logits), agreement(pairs, scores, teacher, k, logits)]
     whole = [n for n,o in rankers.items() if not isinstance(o, Asked)] if whole is None else whole
     log('whole catalogue'); each = {n:rank_each(coll, queries, served(rankers[n], len(coll.items)), k) for n in whole}
     q.append(pd.DataFrame({n:_means(d) for n,d in each.items()}).T.add_prefix('all_'))
-    for r in learners: r.forget() # In the measurement of speed the query is new
+    for r in readers: r.forget() # In the measurement of speed the query is new
     log(f'speed on {threads} thread{"s"*(threads>1)}'); q.append(_speeds(rankers, told, len(coll.items), threads, seconds, sizes, repeats))
     table = pd.concat(q, axis=1).reindex(list(rankers)).apply(pd.to_numeric).rename_axis('scorer')
     table['bytes'] = pd.Series({n:float(size_on_disk(f)) for n,f in (folders or {}).items()}, dtype=float).reindex(table.index)

@@ -11,7 +11,7 @@ __all__ = ['fast_plan', 'names', 'member', 'Plan', 'Ground', 'ground', 'part', '
 
 # %% ../nbs/73_quickstart.ipynb #28cea341
 import json, re, time
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from .teacher.encoder import (CrossEncoder, Encoder, MixTeacher, NoValid, TwinEn
 @dataclass(frozen=True)
 class Plan:
     "All settings of a run; the defaults were chosen on validation queries of the grocery collection"
-    items:int=0            # Best-selling items that everything is done with (0: all); the saved ranker knows all
+    items:int=0            # Best-selling items that everything is done with, and the queries they answer (0: all)
     tests:int=0            # Test queries, drawn at random (0: all)
     pool_k:int=30          # Candidates of a judged query from BM25, and from the encoder (half as many for an answered one)
     graded:int=30          # Its graded items in the pool, at most
@@ -72,7 +72,8 @@ class Plan:
     seed:int=0
 
 fast_plan = Plan(items=6000, tests=100, pool_k=15, graded=15, rand=15, answers=800, twin_batches=20, view_items=3000, ngrams=500, words=0,
-                 word_epochs=4, recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=1500, cross_unlabelled=1500, curve=())
+                 word_epochs=4, recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=1500, cross_unlabelled=1500,
+                 curve=())
 
 # %% ../nbs/73_quickstart.ipynb #90b956ea
 @dataclass
@@ -317,9 +318,10 @@ def fit_pair(
     for how,d,t,a,k in (('labels only', lab, None, None, alone), ('distilled', pairs, soft, side, kw)):
         name = f'{names[kind]}, {how}'; log(f'student: {name}, {len(d):,} pairs, {k["epochs"]} epoch{"s"*(k["epochs"]>1)}')
         s = start(g, kind, plan, vecs, a, pairs.context.unique()); w = None if kind=='cross' else Watch(s, v)
-        cbs = [w] if w else []; s.fit(d, t, seed=plan.seed, cbs=cbs, **k)
-        if t is not None and plan.tune: s.fit(lab, epochs=1, lr=plan.tune, seed=plan.seed, cbs=cbs)
+        s.fit(d, t, seed=plan.seed, cbs=[w] if w else [], **k)
         if w: w.look()
+        if t is not None and plan.tune: s.fit(lab, epochs=1, lr=plan.tune, seed=plan.seed)
+        if w and t is not None and plan.tune: w.seen += len(lab); w.look()
         out[name] = (s, pd.Series(w.quality if w else {}, dtype=float))
     return out
 
@@ -433,7 +435,7 @@ def writable(out):
 
 def smaller(coll:Collection, plan:Plan)->Collection:
     "The best sellers and the sample of test queries that a plan asks for"
-    if plan.items: coll = best_sellers(coll, plan.items)
+    if 0<plan.items<len(coll.items): coll = best_sellers(coll, plan.items)
     test = np.flatnonzero(coll.queries.split=='test'); out = np.random.default_rng(plan.seed).permutation(test)[plan.tests or len(test):]
     q = coll.queries.drop(index=coll.queries.index[out]).reset_index(drop=True)
     return coll if not len(out) else replace(coll, queries=q, qrels=coll.qrels[coll.qrels['query'].isin(q['query'])].reset_index(drop=True))
@@ -460,9 +462,8 @@ def run_search(
 )->Run:
     "Distil a teacher into small search rankers; `report_search` compares them and writes the report"
     plan = plan or (fast_plan if fast else Plan())
-    coll = smaller(coll, plan)
-    check_sizes(coll); out,clock = writable(out),Clock(log)
     if seed is not None: plan = replace(plan, seed=seed)
+    coll = smaller(coll, plan); check_sizes(coll); out,clock = writable(out),Clock(log)
     kinds = (student,) if isinstance(student, str) else tuple(student)
     if bad := set(kinds)-set(names): raise KdError(f'student: unknown kind {min(bad)!r}, expected one of {sorted(names)}')
     body = (teacher,) if isinstance(teacher, (str,Path)) else teacher
@@ -508,11 +509,12 @@ def _run(g, plan, teacher, note, fits, kinds, out, test, ratio, curve, clock):
                curves, curve, ratio, clock.steps, texts, {**asdict(plan), 'precision of encoders':precision()}, prints)
 
 # %% ../nbs/73_quickstart.ipynb #244ab064
-def _by_set(c, coll, taught):
-    "What distillation gains on the first queries and on those written later, for collections that know"
+def _by_set(c, coll, taught, baseline='BM25'):
+    "The differences on the first queries and on those written later, if there are both"
     if 'written' not in coll.queries: return {}
-    sets = coll.queries[coll.queries['query'].isin(set(c.pairs.context))].groupby('written', sort=False)['query']
-    return {f'Differences on the {len(q)} queries written {w}':difference_table(part_of(c, q), taught) for w,q in sets}
+    sets = dict(list(coll.queries[coll.queries['query'].isin(set(c.pairs.context))].groupby('written', sort=False)['query']))
+    return {f'Differences on the {len(q)} queries written {w} (95 % intervals)':difference_table(part_of(c, q), taught, baseline)
+            for w,q in sets.items() if len(sets)>1}
 
 def report_search(
     coll:Collection,
@@ -526,13 +528,15 @@ def report_search(
 )->tuple: # (`Comparison`, goals)
     "Compare the rankers on the held-out queries, save the best student, write the report"
     t0 = time.perf_counter(); get = lambda k, v=None: getattr(run, k, v)
-    some = get('coll', coll); indexed = hasattr(run.student, 'index') and len(some.items)==len(coll.items)
+    some = get('coll', coll); part_only = len(some.items)<len(coll.items)
     c = compare_rankers(some, run.pairs, run.rankers, run.teacher, get('logits', ()), get('folders'), get('whole'),
                         seconds=.4 if fast else 3, sizes=(100,) if fast else (100,1000), log=log)
-    Ranker(coll.items, run.student, indexed=indexed).save(out, get('fingerprints'))
+    best = copy(run.student) if part_only else run.student # The compared one keeps its index
+    Ranker(coll.items, best, indexed=hasattr(best, 'index') and not part_only).save(out, get('fingerprints'))
     steps = dict(get('seconds', {})); steps['compare and save'] = time.perf_counter()-t0
     if seconds is not None: steps['start'] = max(seconds-sum(steps.values())+steps['compare and save'], 0.)
-    texts = {**get('texts', {}), **_by_set(c, some, run.taught)}
+    texts = {**get('texts', {}), **_by_set(c, some, run.taught, get('baseline', 'BM25'))}
+    if part_only: texts['What was measured'] = f'The {len(some.items):,} best sellers; the saved ranker has all {len(coll.items):,} items.'
     prints = {'data':some.fingerprint(), 'student':run.student.fingerprint(), **get('fingerprints', {})}
     more = {k:get(k) for k in ('baseline','logits','curves','label_curve','ratio') if get(k) is not None}
     return c,search_report(out, c, run.best, run.taught, seconds=steps, memory=peak_memory(), fast=fast, fingerprints=prints, title=title,

@@ -134,7 +134,7 @@ def size_fits(
 class Collection:
     "Items, queries and graded pairs of a search task"
     items:pd.DataFrame   # Index 0..n-1 is the item's id; `item` (text), `popularity`, anything else
-    queries:pd.DataFrame # `query`, `kind`, `split`
+    queries:pd.DataFrame # `query`, `kind`, `split`; perhaps `written`, when there are several sets
     qrels:pd.DataFrame   # `query`, `item_id`, `label` (only the pairs that were listed)
     complete:bool        # Are unlisted pairs known to be 0?
     answers:pd.DataFrame = None # Like `qrels`, of queries that a large language model answered; never labels of a student
@@ -161,15 +161,17 @@ def best_sellers(
     n:int,       # Items wanted
     least:int=1, # Good answers (a label of 0.5 or more) among them that a query needs to stay
 )->Collection:
-    "The items that sell best, and the queries and answers that these can answer; splits stay what they were"
-    ids = np.sort(coll.items.popularity.nlargest(n).index)
+    "The items that sell best (of equal ones those that more queries grade), and the queries and answers that these can answer"
+    graded = coll.qrels.item_id.value_counts().reindex(coll.items.index, fill_value=0)
+    d = pd.DataFrame({'sold':pd.to_numeric(coll.items.popularity), 'graded':graded})
+    ids = np.sort(d.nlargest(n, ['sold','graded']).index)
     def kept(rel):
         r = rel[rel.item_id.isin(ids)]; good = r[r.label>=.5].groupby('query').size()
         return r[r['query'].isin(good.index[good>=least])].assign(item_id=lambda d: np.searchsorted(ids, d.item_id)).reset_index(drop=True)
-    rel = kept(coll.qrels)
+    rel,ans = kept(coll.qrels),None if coll.answers is None else kept(coll.answers)
     q = coll.queries[coll.queries['query'].isin(rel['query'])].reset_index(drop=True)
     return replace(coll, items=coll.items.loc[ids].reset_index(drop=True), queries=q, qrels=rel,
-                   answers=None if coll.answers is None else kept(coll.answers))
+                   answers=ans if ans is not None and len(ans) else None)
 
 # %% ../../nbs/11_data.search.ipynb #afe99211
 def collection_pairs(

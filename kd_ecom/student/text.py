@@ -110,6 +110,11 @@ class Sides:
     "Lexical parts of distinct texts, as sparse matrices"
     def __init__(self): self.code,self.rows,self.own,self.m = {}, {k:[] for k in _bins}, [], None
 
+    def copy(self):
+        "The same texts, without reading them again; more texts are added to one of both alone"
+        s = Sides(); s.code,s.rows,s.own = dict(self.code),{k:list(v) for k,v in self.rows.items()},list(self.own)
+        return s
+
     def codes(self, texts):
         "Row number of each text, reading the new ones"
         for t in dict.fromkeys(texts):
@@ -140,7 +145,7 @@ class Lexical:
     def __init__(self,
         idf_w:np.ndarray, # (bins,) of words
         idf_g:np.ndarray, # (bins,) of trigrams
-        sides:Sides=None, # What has been read already (nothing, if None); may be shared: texts are only added
+        sides:Sides=None, # What has been read already (nothing, if None)
     ):
         self.idf_w,self.idf_g,self.sides = np.array(idf_w, np.float32),np.array(idf_g, np.float32),sides or Sides()
 
@@ -149,7 +154,8 @@ class Lexical:
         items, # Item texts
     ):
         "Count document frequencies in item texts"
-        return cls(*_frequencies(tuple(items)))
+        idf_w,idf_g,sides = _frequencies(tuple(items))
+        return cls(idf_w, idf_g, sides.copy())
 
     def weights(self, i):
         "Total idf of the words and of the trigrams of texts `i`"
@@ -240,7 +246,7 @@ def _item_idf(items, tokenizer, max_len, n_vocab):
 def distinct(
     *ts:Tensor, # Tables of whole numbers
 )->tuple: # (n,) distinct numbers, ascending; and each table as rows of them
-    "Few numbers that occur often, once for all tables"
+    "The distinct numbers of some tables, and each table as positions among them"
     u,i = torch.cat([t.reshape(-1) for t in ts]).unique(return_inverse=True)
     return u, [o.view(t.shape) for o,t in zip(i.split([t.numel() for t in ts]), ts)]
 

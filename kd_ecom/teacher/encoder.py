@@ -201,7 +201,7 @@ class Encoder(nn.Module):
         self.texts = Texts(tokenizer or _load(AutoTokenizer, name), max_len)
 
     def train(self, mode:bool=True):
-        "Frozen layers stay in eval mode: dropout in them would be noise and cost time, and nothing could learn from it"
+        "Frozen layers stay in eval mode: they compute what they will compute when the encoder is used, and quicker"
         super().train(mode)
         for m in self.modules() if mode else ():
             p = list(m.parameters())
