@@ -172,7 +172,7 @@ def show_table(d, n, ms):
 def _training_options(p, out):
     "Options of the parts that train"
     p.add_argument('--out', default=out, metavar='DIR', help='folder of the report and the ranker; made if absent (default: %(default)s)')
-    p.add_argument('--fast', action='store_true', help='the 6,000 best sellers, smaller samples, shorter training: about three minutes')
+    p.add_argument('--fast', action='store_true', help='best sellers only, smaller samples, shorter training: some minutes')
     p.add_argument('--seed', type=at_least(0), default=0, metavar='N', help='of samples and of training (default: %(default)s)')
     p.add_argument('--threads', type=at_least(1), metavar='N', help="threads for training (default: torch's); speed is measured on one")
     kinds = ['interaction','two-tower','cross']

@@ -528,7 +528,7 @@ def report_search(
 )->tuple: # (`Comparison`, goals)
     "Compare the rankers on the held-out queries, save the best student, write the report"
     t0 = time.perf_counter(); get = lambda k, v=None: getattr(run, k, v)
-    some = get('coll', coll); part_only = len(some.items)<len(coll.items)
+    some = run.coll; part_only = len(some.items)<len(coll.items)
     c = compare_rankers(some, run.pairs, run.rankers, run.teacher, get('logits', ()), get('folders'), get('whole'),
                         seconds=.4 if fast else 3, sizes=(100,) if fast else (100,1000), log=log)
     best = copy(run.student) if part_only else run.student # The compared one keeps its index

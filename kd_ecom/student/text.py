@@ -431,7 +431,6 @@ _least = -60. # exp(-60) counts for nothing and is still a normal number: below 
 
 def kernels(S, mu, sigma): return torch.exp(((S[...,None]-mu).square()*(-.5/sigma.square())).clamp(min=_least))  # S's shape, and K
 
-
 # %% ../../nbs/41_student.text.ipynb #6f9c8022
 class KernelSums(torch.autograd.Function):
     "`kernels` summed over the last axis of S (B, Q, D) → (B, Q, K), one kernel at a time"
