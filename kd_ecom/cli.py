@@ -128,12 +128,30 @@ def quickstart(a):
     train(grocery(), a)
 
 # %% ../nbs/90_cli.ipynb #1b62320e
-def own(a):
-    "Distil a ranker over a user's own catalogue"
+def _own_tables(a):
+    "The collection of a catalogue and judgements"
     from kd_ecom.data.search import collection_from
-    a.out = writable(a.out)
-    coll = collection_from(a.catalogue, a.judgements, dict(a.catalogue_columns), dict(a.judgement_columns), a.max_grade, a.complete,
+    return collection_from(a.catalogue, a.judgements, dict(a.catalogue_columns), dict(a.judgement_columns), a.max_grade, a.complete,
                            'drop' if a.drop_absent else 'error', seed=a.seed, answers=a.answers)
+
+def _judged_set(a):
+    "The collection of a published set; what its reader does not take is said"
+    from kd_ecom.core import KdError
+    from kd_ecom.data.judged import read_judged
+    off = [o for o in ('catalogue_columns','judgement_columns','max_grade','complete','answers') if getattr(a, o)]
+    if off: raise KdError(f'--{off[0].replace("_","-")} is for --catalogue and --judgements: a set of --data has a reader of its own')
+    more = {'locale':a.locale} if a.locale else {}
+    if more and a.kind!='esci': raise KdError(f'--locale is for --kind esci, not {a.kind}: leave it out')
+    return read_judged(a.data, a.kind, seed=a.seed, absent='drop' if a.drop_absent else 'error', **more)
+
+# %% ../nbs/90_cli.ipynb #f13e1499
+def own(a):
+    "Distil a ranker over a user's own catalogue, or a published set"
+    from kd_ecom.core import KdError
+    tables,files = bool(a.catalogue and a.judgements),bool(a.catalogue or a.judgements)
+    if bool(a.data)==files or tables!=files: raise KdError('give --data DIR with --kind, or both --catalogue and --judgements')
+    a.out = writable(a.out)
+    coll = _judged_set(a) if a.data else _own_tables(a)
     print(coll, flush=True)
     train(coll, a)
 
@@ -194,12 +212,18 @@ def _quickstart_options(sub):
     p.set_defaults(run=quickstart, title='Groceries: distilled search rankers')
 
 # %% ../nbs/90_cli.ipynb #5beadb1f
+_kinds = ['table','icecat','esci','wands','homedepot','crowdflower','multicpr','qbqtc'] # As `data.judged`, which takes pandas to load
+
 def _distil_options(sub):
     "Options of `distil`"
-    p = sub.add_parser('distil', help='the same with your own catalogue and judgements',
-                       description='Distil a search ranker over your own catalogue. Tables are .csv, .tsv or .parquet files.')
-    p.add_argument('--catalogue', required=True, metavar='FILE', help='columns item_id, item (text), optional description, popularity')
-    p.add_argument('--judgements', required=True, metavar='FILE', help='columns query, item_id, grade or label, optional kind, split')
+    p = sub.add_parser('distil', help='the same with your own catalogue and judgements, or a published set',
+                       description='Distil a search ranker over your own catalogue, or a published judged set. '
+                                   'Tables are .csv, .tsv or .parquet files.')
+    p.add_argument('--data', metavar='DIR', help='folder of a published judged set, or of catalogue.* and judgements.* (--kind table)')
+    p.add_argument('--kind', default='table', choices=_kinds, help=f'which set it is: {", ".join(_kinds)} (default: %(default)s)')
+    p.add_argument('--locale', metavar='NAME', help='of --kind esci: us, es or jp (default: us)')
+    p.add_argument('--catalogue', metavar='FILE', help='columns item_id, item (text), optional description, popularity')
+    p.add_argument('--judgements', metavar='FILE', help='columns query, item_id, grade or label, optional kind, split')
     _columns_option(p, 'catalogue', 'our name=yours, e.g. item_id=sku item=title')
     _columns_option(p, 'judgement', 'our name=yours, e.g. query=q item_id=sku grade=rating')
     p.add_argument('--answers', metavar='FILE', help='the same for other queries, as a large language model answered them; for soft labels')

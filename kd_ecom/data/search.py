@@ -186,6 +186,7 @@ def collection_pairs(
     lab = d.label.fillna(0.) if coll.complete else d.label
     out = pd.DataFrame({'group':d['query'], 'context':d['query'], 'item':coll.items.item.to_numpy()[d.item_id], 'item_id':d.item_id,
                         'label':lab, 'kind':d.kind, 'split':d.split})
+    if 'weight' in d: out['weight'] = d.weight.fillna(1.)
     if coll.items.item.duplicated().any(): out['label'] = out.groupby(['context','item']).label.transform('max')
     return out
 
@@ -389,7 +390,7 @@ def collection_from(
     "A collection of any shop's own catalogue and judgements"
     c = _catalogue(catalogue, catalogue_columns)
     j = _graded(judgements, 'judgements', c, judgement_columns, max_grade, absent, note)
-    qrels = lambda d: d[['query','item_id','label']].dropna().drop_duplicates(ignore_index=True)
+    qrels = lambda d: d[['query','item_id','label',*(['weight'] if 'weight' in d else [])]].dropna().drop_duplicates(ignore_index=True)
     ans = None if answers is None else qrels(_unjudged(_graded(answers, 'answers', c, judgement_columns, max_grade, absent, note), j, note))
     return Collection(c.rename(columns={'item_id':'product_id'}), _queries(j, frac, seed), qrels(j), complete, ans)
 
