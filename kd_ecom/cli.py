@@ -128,21 +128,34 @@ def quickstart(a):
     train(grocery(), a)
 
 # %% ../nbs/90_cli.ipynb #1b62320e
+def _table_options(a):
+    "What the tables of a shop need to be read"
+    columns = {'catalogue_columns':dict(a.catalogue_columns), 'judgement_columns':dict(a.judgement_columns)}
+    return {**columns, 'max_grade':a.max_grade, 'complete':a.complete}
+
+def _given(a, name):
+    "Was an option given? (0 is a value)"
+    return not any(getattr(a, name) is o for o in (None,False)) and getattr(a, name)!=[]
+
 def _own_tables(a):
     "The collection of a catalogue and judgements"
+    from kd_ecom.core import KdError
     from kd_ecom.data.search import collection_from
-    return collection_from(a.catalogue, a.judgements, dict(a.catalogue_columns), dict(a.judgement_columns), a.max_grade, a.complete,
-                           'drop' if a.drop_absent else 'error', seed=a.seed, answers=a.answers)
+    off = [o for o in ('kind','locale','judged_only','items') if _given(a, o)]
+    if off: raise KdError(f'--{off[0].replace("_","-")} is for --data: leave it out')
+    absent = 'drop' if a.drop_absent else 'error'
+    return collection_from(a.catalogue, a.judgements, absent=absent, seed=a.seed, answers=a.answers, **_table_options(a))
 
 def _judged_set(a):
     "The collection of a published set; what its reader does not take is said"
     from kd_ecom.core import KdError
     from kd_ecom.data.judged import read_judged
-    off = [o for o in ('catalogue_columns','judgement_columns','max_grade','complete','answers') if getattr(a, o)]
-    if off: raise KdError(f'--{off[0].replace("_","-")} is for --catalogue and --judgements: a set of --data has a reader of its own')
-    more = {'locale':a.locale} if a.locale else {}
-    if more and a.kind!='esci': raise KdError(f'--locale is for --kind esci, not {a.kind}: leave it out')
-    return read_judged(a.data, a.kind, seed=a.seed, absent='drop' if a.drop_absent else 'error', **more)
+    kind = a.kind or 'table'
+    takes = {'esci':('locale','judged_only'), 'multicpr':('items',), 'table':tuple(_table_options(a))}.get(kind, ())
+    off = [o for o in ('answers','locale','judged_only','items',*_table_options(a)) if _given(a, o) and o not in takes]
+    if off: raise KdError(f'--{off[0].replace("_","-")} is not for --kind {kind}: leave it out')
+    more = _table_options(a) if kind=='table' else {o:getattr(a, o) for o in takes if _given(a, o)}
+    return read_judged(a.data, kind, seed=a.seed, absent='drop' if a.drop_absent else 'error', **more)
 
 # %% ../nbs/90_cli.ipynb #f13e1499
 def own(a):
@@ -220,10 +233,13 @@ def _distil_options(sub):
                        description='Distil a search ranker over your own catalogue, or a published judged set. '
                                    'Tables are .csv, .tsv or .parquet files.')
     p.add_argument('--data', metavar='DIR', help='folder of a published judged set, or of catalogue.* and judgements.* (--kind table)')
-    p.add_argument('--kind', default='table', choices=_kinds, help=f'which set it is: {", ".join(_kinds)} (default: %(default)s)')
+    p.add_argument('--kind', choices=_kinds, help=f'which set it is: {", ".join(_kinds)} (default: table)')
     p.add_argument('--locale', metavar='NAME', help='of --kind esci: us, es or jp (default: us)')
+    p.add_argument('--judged-only', action='store_true', help='of --kind esci: only judged products, not the whole catalogue')
+    p.add_argument('--items', type=at_least(1), metavar='N',
+                   help='of --kind multicpr: so many passages beside the relevant ones (default: all)')
     p.add_argument('--catalogue', metavar='FILE', help='columns item_id, item (text), optional description, popularity')
-    p.add_argument('--judgements', metavar='FILE', help='columns query, item_id, grade or label, optional kind, split')
+    p.add_argument('--judgements', metavar='FILE', help='columns query, item_id, grade or label, optional kind, split, weight')
     _columns_option(p, 'catalogue', 'our name=yours, e.g. item_id=sku item=title')
     _columns_option(p, 'judgement', 'our name=yours, e.g. query=q item_id=sku grade=rating')
     p.add_argument('--answers', metavar='FILE', help='the same for other queries, as a large language model answered them; for soft labels')

@@ -135,7 +135,7 @@ def topk_kl(
     t:Tensor,    # (B,) or (B, 1) teacher's logits, NaN for none
     group:Tensor,# (B,) whole numbers, equal for pairs that are ranked against each other
     T:float=1.,  # Temperature
-    k:int=10,    # Items of a group that count: a page of results
+    k:int=3,     # Items of a group that count; a batch holds eight pairs of a group or so, so more would be nearly all of them
 )->Tensor: # Scalar
     "KL divergence of the teacher's `k` best items of a group from the student's softmax over all, times T²"
     if k<1: raise KdError(f'k: expected at least 1, got {k}')
@@ -192,7 +192,7 @@ def standard_mse(
     t:Tensor,    # (B,) or (B, 1) teacher's logits, NaN for none
     group:Tensor,# (B,) whole numbers, equal for pairs that are ranked against each other
     T:float=1.,  # No effect
-)->Tensor: # Scalar, 0 where both agree up to a constant and a positive factor a group
+)->Tensor: # Scalar, 0 where both agree up to a constant and a positive factor a group (if both deviate by 0.1 or more)
     "Mean squared difference of the logits, standardised within groups of two pairs or more"
     a,b,g,n = _grouped(s, t, group, T)
     d = (standardise(a, g, n)-standardise(b, g, n))[(n>1)[g]]
@@ -208,7 +208,8 @@ def contrastive(
     "Cross-entropy of each query's own item among the items of the batch"
     if q.shape!=d.shape or q.ndim!=2: raise KdError(f'expected vectors (B, d) alike, got queries {tuple(q.shape)}, items {tuple(d.shape)}')
     if not T>0: raise KdError(f'T: expected a temperature above 0, got {T}')
-    x = q.float()@d.float().T/T                                                             # (B, B)
+    if negative is not None and negative.shape!=(len(q),)*2: raise KdError(f'negative: expected {(len(q),)*2}, got {tuple(negative.shape)}')
+    x = _flat(q)@_flat(d).T/T                                                             # (B, B)
     own = torch.eye(len(q), dtype=torch.bool, device=q.device)
     if negative is not None: x = x.masked_fill(~(negative.bool()|own), -math.inf)
     return F.cross_entropy(x, torch.arange(len(q), device=q.device)) if len(q) else x.sum()

@@ -127,7 +127,8 @@ def taught_pairs(
 )->pd.DataFrame: # Pairs
     "What a teacher learns from: the labels of the training queries, and the answers of a large language model, if there are any"
     d = [(g.coll,part(g.pools,'train'))]+([] if g.answered is None else [(g.coll.answered(),g.answered.dropna(subset='label'))])
-    return pd.concat([graded_pairs(c, p) if all else p for c,p in d], ignore_index=True)
+    out = pd.concat([graded_pairs(c, p) if all else p for c,p in d], ignore_index=True)
+    return out.fillna({'weight':1.}) if 'weight' in out else out
 
 def balanced(
     pairs:pd.DataFrame, # Labelled pairs
@@ -440,10 +441,15 @@ def smaller(coll:Collection, plan:Plan)->Collection:
     q = coll.queries.drop(index=coll.queries.index[out]).reset_index(drop=True)
     return coll if not len(out) else replace(coll, queries=q, qrels=coll.qrels[coll.qrels['query'].isin(q['query'])].reset_index(drop=True))
 
+# %% ../nbs/73_quickstart.ipynb #124e7d0c
 def check_sizes(coll):
     "Every split needs queries"
     for s in ('train','valid','test'):
         if len(coll.of(s))<2: raise KdError(f'the collection has {len(coll.of(s))} {s} queries, at least 2 are needed: judge more queries')
+        y = coll.qrels.label[coll.qrels['query'].isin(coll.of(s))]
+        if not coll.complete and y.nunique()<2:
+            what = f'all judged pairs of the {s} queries have the label {y.max():g}'
+            raise KdError(f'{what}, so there is nothing to rank: judge irrelevant items, too')
 
 # %% ../nbs/73_quickstart.ipynb #72d4e830
 def precision()->str: # 'bfloat16' or 'float32'
@@ -463,9 +469,9 @@ def run_search(
     "Distil a teacher into small search rankers; `report_search` compares them and writes the report"
     plan = plan or (fast_plan if fast else Plan())
     if seed is not None: plan = replace(plan, seed=seed)
-    coll = smaller(coll, plan); check_sizes(coll); out,clock = writable(out),Clock(log)
     kinds = (student,) if isinstance(student, str) else tuple(student)
     if bad := set(kinds)-set(names): raise KdError(f'student: unknown kind {min(bad)!r}, expected one of {sorted(names)}')
+    coll = smaller(coll, plan); check_sizes(coll); out,clock = writable(out),Clock(log)
     body = (teacher,) if isinstance(teacher, (str,Path)) else teacher
     g = ground(coll, plan, teacher); clock('index and embed')
     key = fingerprint(coll.fingerprint(), json.dumps(asdict(plan), sort_keys=True), weights_fingerprint(g.encoder, precision()))

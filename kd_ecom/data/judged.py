@@ -6,31 +6,37 @@
 __all__ = ['esci_gains', 'wands_gains', 'judged_sets', 'published', 'plain_text', 'first_words', 'title_text', 'mean_of_twice',
            'fill_splits', 'judged_collection', 'grades', 'scaled', 'read_icecat', 'read_esci', 'read_wands',
            'read_homedepot', 'read_crowdflower', 'read_multicpr', 'read_qbqtc', 'read_tables', 'read_judged',
-           'overview', 'plot_overview', 'position_bias', 'log_judgements']
+           'overview', 'plot_overview', 'query_folds', 'position_bias', 'log_judgements']
 
 # %% ../../nbs/15_data.judged.ipynb #29181fff
 import csv, html, re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..core import KdError, need_columns
+from ..core import KdError, need_columns, read_table
 from .search import Collection, collection_from
-from ..pairs import norm_text, split_by_group, splits
+from ..pairs import norm_text, split_by_group, splits, variant_keys
 
 # %% ../../nbs/15_data.judged.ipynb #5f87ccba
-def _open(f, encoding, kwargs):
-    "Read a file by its suffix"
-    if f.suffix=='.parquet': return pd.read_parquet(f)
+def _open(f, cols, encoding, filters, kwargs):
+    "Read a file by its suffix; of a parquet file only what is asked for"
+    if f.suffix=='.parquet':
+        from pyarrow.parquet import read_schema
+        need_columns(pd.DataFrame(columns=read_schema(f).names), cols, f.name, 'is it the file that its owner publishes?')
+        return pd.read_parquet(f, columns=list(cols) or None, filters=filters)
     if f.suffix=='.json': return pd.read_json(f, lines=True, dtype=False, encoding=encoding)
     return pd.read_csv(f, encoding=encoding, keep_default_na=False, **kwargs)
 
+# %% ../../nbs/15_data.judged.ipynb #d8727b5d
 def published(
     folder,              # Where the files are
     name:str,            # Of the file: .csv, .tsv, .txt, .parquet or .json (one object a line)
     cols,                # Columns that it must have
     encoding:str='utf-8',
+    filters=None,        # Of `pandas.read_parquet`: rows that are read
     **kwargs,            # Of `pandas.read_csv`
 )->pd.DataFrame:
     "Read one file of a published set, or say what was expected"
@@ -38,7 +44,8 @@ def published(
     if not f.is_file():
         has = f'the folder has {sorted(o.name for o in f.parent.iterdir())[:8]}' if f.parent.is_dir() else 'there is no such folder'
         raise KdError(f'{f}: no such file, {has}: give the folder that holds the files as their owner publishes them')
-    try: d = _open(f, encoding, kwargs)
+    try: d = _open(f, cols, encoding, filters, kwargs)
+    except KdError: raise
     except UnicodeDecodeError as e:
         raise KdError(f'{f}: byte {e.start} is no {encoding}: the file was saved anew in another encoding; get the original') from e
     except (ValueError, OSError) as e:
@@ -46,20 +53,24 @@ def published(
     return need_columns(d, cols, f.name, 'is it the file that its owner publishes?')
 
 # %% ../../nbs/15_data.judged.ipynb #1f12873d
-_tag = re.compile(r'<[^<>]{1,300}>')
+_style = re.compile(r'<(style|script)\b.*?</\1\s*>', re.I|re.S)
+_tag = re.compile(r'</?[A-Za-z!][^<>]{0,500}>')
+_entity = re.compile(r'&#?\w{1,10};')
 
 def plain_text(
     s, # Anything; what is no text is empty
 )->str: # Without HTML, with single spaces
-    "Text without tags and entities"
-    return ' '.join(_tag.sub(' ', html.unescape(s)).split()) if isinstance(s, str) else ''
+    "Text without tags, styles and entities; `<` and `&` that are none of these stay"
+    if not isinstance(s, str): return ''
+    return ' '.join(_entity.sub(lambda m: html.unescape(m[0]), _tag.sub(' ', _style.sub(' ', s))).split())
 
 def first_words(
     texts, # n texts, or what is none
     n:int, # Words kept; 0 for none
 )->list: # n plain texts
     "The beginning of each text"
-    return [' '.join(plain_text(s).split()[:n]) for s in texts]
+    cut = lambda s: s[:2000+40*n] if isinstance(s, str) else '' # Most of a long text is never cleaned
+    return [' '.join(plain_text(cut(s)).split()[:n]) for s in texts]
 
 # %% ../../nbs/15_data.judged.ipynb #b8dba427
 def title_text(
@@ -88,21 +99,28 @@ def mean_of_twice(
     return j.groupby(key, sort=False, as_index=False).agg(num)
 
 # %% ../../nbs/15_data.judged.ipynb #61185d54
+def _held(q, note):
+    "The last split of each query's normal form; a query that comes earlier, too, is told"
+    rank = q.split.map({s:i for i,s in enumerate(splits)})
+    if rank.isna().any(): raise KdError(f'judgements: split must be one of {splits}, got {q.split[rank.isna()].iloc[0]!r}')
+    last = rank.groupby(q.key).transform('max'); n = int((rank<last).sum())
+    if n: note(f'{n} queries stand in two splits (but for case or punctuation): what the earlier one says of them is left out')
+    return last.map(dict(enumerate(splits)))
+
 def fill_splits(
     j:pd.DataFrame,        # `query`, and the owner's `split`: train, valid, test
     share:float=.2,        # Of the training queries that validate, if the owner has no valid split
     seed:int=0, note=print,
-)->pd.DataFrame: # The same rows
+)->pd.DataFrame: # Those rows whose query is held out nowhere else
     "Keep the owner's split: no query on two sides, and some of them for validation"
-    q = j.drop_duplicates('query')[['query','split']].assign(key=lambda d: d['query'].map(norm_text))
-    rank = q.split.map({s:i for i,s in enumerate(splits)}); last = rank.groupby(q.key).transform('max')
-    if (n := int((rank<last).sum())): note(f'{n} queries stand in two splits (but for case or punctuation): they are held out')
-    q['split'] = last.map(dict(enumerate(splits)))
-    if 'valid' not in set(q.split):
-        k = np.sort(q.key[q.split=='train'].unique())
-        take = set(np.random.default_rng(seed).permutation(k)[:round(share*len(k))])
-        q.loc[(q.split=='train')&q.key.isin(take), 'split'] = 'valid'
-    return j.assign(split=j['query'].map(dict(zip(q['query'], q.split))))
+    q = j[['query','split']].drop_duplicates().assign(key=lambda d: d['query'].map(norm_text))
+    last = dict(zip(q.key, _held(q, note)))
+    j = j[j.split==j['query'].map(norm_text).map(last)]
+    if 'valid' in set(j.split): return j.reset_index(drop=True)
+    key = j['query'].map(norm_text); k = np.sort(key[j.split=='train'].unique())
+    take = set(np.random.default_rng(seed).permutation(k)[:round(share*len(k))])
+    note(f'{len(take)} of {len(k)} training queries validate')
+    return j.assign(split=j.split.where(~key.isin(take)|(j.split=='test'), 'valid')).reset_index(drop=True)
 
 # %% ../../nbs/15_data.judged.ipynb #b708bdaa
 def judged_collection(
@@ -111,19 +129,21 @@ def judged_collection(
     frac=(.6,.15,.25),      # Shares of train, valid, test, if there is no split
     seed:int=0,
     absent:str='error',     # 'error' or 'drop', for judged products that the catalogue lacks
+    complete:bool=False,    # Does a pair that is not listed count as irrelevant?
     note=print,             # Where counted notes go
 )->Collection:
     "A collection of a published set"
-    j = mean_of_twice(j.assign(query=j['query'].map(plain_text)), note)
+    j = j.assign(query=j['query'].map(lambda s: ' '.join(s.split()) if isinstance(s, str) else ''))
     empty = j['query']==''
     if empty.any():
         first = j.item_id[empty].iloc[0]
         raise KdError(f'judgements: {int(empty.sum())} rows have an empty query, first for product {first}: leave them out')
     if 'split' in j: j = fill_splits(j, seed=seed, note=note)
-    elif j['query'].nunique()>20_000:
-        k = j['query'].map(norm_text)
+    j = mean_of_twice(j, note)
+    if 'split' not in j and j['query'].nunique()>20_000:
+        k = j['query'].map(norm_text); note('many queries: only the same words keep two of them in one split')
         j = j.assign(split=split_by_group(j.assign(group=k, context=k), frac, seed, cluster=False).split)
-    return collection_from(catalogue, j, max_grade=1., absent=absent, frac=frac, seed=seed, note=note)
+    return collection_from(catalogue, j, max_grade=1., complete=complete, absent=absent, frac=frac, seed=seed, note=note)
 
 # %% ../../nbs/15_data.judged.ipynb #10202fdc
 def grades(
@@ -160,7 +180,7 @@ def read_icecat(
     p = published(folder, 'products.parquet', ('product_id','title','brand','product_type','description'))
     j = published(folder, 'judgements.csv', ('query','product_id','grade'))
     cat = pd.DataFrame({'item_id':p.product_id.astype(str), 'item':title_text(p.title, p.brand, p.product_type),
-                        'description':first_words(p.description, words)})
+                        'description':first_words(p.description, words), 'brand':p.brand, 'product_type':p.product_type})
     y = scaled(j.grade, 0, 3, 'judgements.csv')
     return judged_collection(cat, pd.DataFrame({'query':j['query'], 'item_id':j.product_id.astype(str), 'label':y}), **kwargs)
 
@@ -190,8 +210,7 @@ def read_esci(
     "Amazon Shopping Queries, one locale"
     e = _esci_examples(folder, locale, small, note)
     cols = ('product_id','product_locale','product_title','product_description','product_bullet_point','product_brand','product_color')
-    p = published(folder, 'shopping_queries_dataset_products.parquet', cols)
-    p = p[p.product_locale==locale]
+    p = published(folder, 'shopping_queries_dataset_products.parquet', cols, filters=[('product_locale','==',locale)])
     if judged_only: p = p[p.product_id.isin(set(e.product_id))]
     more = first_words(p.product_bullet_point.fillna('')+' '+p.product_description.fillna(''), words)
     cat = pd.DataFrame({'item_id':p.product_id.to_numpy(), 'description':more,
@@ -279,7 +298,7 @@ def read_multicpr(
     if items and items<len(rest):
         note(f'left out: {len(rest)-items:,} of {len(c):,} passages, at random')
         c = c.drop(index=c.index[np.random.default_rng(seed).permutation(rest)[items:]])
-    return judged_collection(pd.DataFrame({'item_id':c[0], 'item':c[1].map(plain_text)}), j, seed=seed, note=note, **kwargs)
+    return judged_collection(pd.DataFrame({'item_id':c[0], 'item':c[1].map(plain_text)}), j, seed=seed, complete=True, note=note, **kwargs)
 
 # %% ../../nbs/15_data.judged.ipynb #6a486615
 def read_qbqtc(
@@ -345,76 +364,117 @@ def plot_overview(
     b.hist(n, bins=20, label=list(parts)); b.set(xlabel='graded pairs of a query', ylabel='queries', title='Queries'); b.legend()
     return fig
 
+# %% ../../nbs/15_data.judged.ipynb #72f97b58
+def query_folds(
+    coll:Collection,
+    n:int=5,         # Folds
+    share:float=.2,  # Of the queries that do not test: those that validate
+    seed:int=0,      # Of the deal
+)->list: # n collections that differ in the queries' split alone
+    "Collections for cross-validation by query: each query tests once"
+    key = variant_keys(coll.queries['query']); u = np.random.default_rng(seed).permutation(np.unique(key))
+    if not 2<=n<=len(u)//2: raise KdError(f'folds: expected 2 to {len(u)//2} for {len(u)} clusters of queries, got {n}')
+    part = dict(zip(u, np.arange(len(u))%n)); out = []
+    for i in range(n):
+        rest = np.random.default_rng([seed, i]).permutation([k for k in u if part[k]!=i]) # Others validate in each fold
+        valid = set(rest[:max(1, round(share*len(rest)))])
+        s = ['test' if part[k]==i else 'valid' if k in valid else 'train' for k in key]
+        out.append(replace(coll, queries=coll.queries.assign(split=s)))
+    return out
+
 # %% ../../nbs/15_data.judged.ipynb #fd00a67d
 _log_cols = ('query','item_id','impressions','clicks')
 
+def _number(d, c):
+    "A column of counts or positions, checked"
+    x = pd.to_numeric(d[c], errors='coerce'); low = int(c=='position'); bad = ~(np.isfinite(x)&(x>=low))
+    if bad.any(): raise KdError(f'log: {c!r} must be a number from {low}, but {int(bad.sum())} rows are not, first {d[c][bad].iloc[0]}')
+    return x
+
 def _check_log(log, columns=None, need=_log_cols):
-    "A checked log: counts are whole and not negative, and nobody clicks more than is shown"
-    d = need_columns(log.rename(columns={v:k for k,v in (columns or {}).items()}), need, 'log')
+    "A checked log: counts are not negative, and nobody clicks more than is shown"
+    d = need_columns(read_table(log, 'log', columns), need, 'log')
     if not len(d): raise KdError('log: the table is empty: check the file')
-    for c in [o for o in ('impressions','clicks','purchases','position') if o in d]:
-        x = pd.to_numeric(d[c], errors='coerce'); bad = ~(np.isfinite(x)&(x>=(c=='position')))
-        if bad.any():
-            first = d[c][bad].iloc[0]
-            raise KdError(f"log: {c!r} must be a number from {int(c=='position')}, but {int(bad.sum())} rows are not, first {first}")
+    none = d[['query','item_id']].isna().any(axis=1)
+    if none.any(): raise KdError(f'log: {int(none.sum())} rows have no query or no item_id: leave them out')
+    d = d.assign(**{c:_number(d, c) for c in ('impressions','clicks','purchases','position') if c in d})
     if (bad := d.clicks>d.impressions).any():
         first = d.loc[bad, list(_log_cols)].iloc[0].to_dict()
         raise KdError(f'log: {int(bad.sum())} rows have more clicks than impressions, first {first}: count a shopper once')
     return d
 
 # %% ../../nbs/15_data.judged.ipynb #b7d371fd
+def _linked(pair, k):
+    "Which positions share products with the first one, perhaps over others"
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+    m = pair.max()+1; size = m+k.max()+1
+    part = connected_components(coo_matrix((np.ones(len(k)), (pair, m+k)), shape=(size,size)), directed=False)[1][m:]
+    return part==part[0]
+
 def position_bias(
     log:pd.DataFrame, # `query`, `item_id`, `position` from 1, `impressions`, `clicks`
-    steps:int=500,    # Of expectation maximisation, at most
-    tol:float=1e-5,   # Stop when no propensity moves more
+    steps:int=1000,   # At most
+    tol:float=1e-6,   # Stop when no propensity moves more
 )->pd.Series: # Position → propensity; 1 for the first
-    "Estimate how likely each position is looked at"
-    d = _check_log(log, need=(*_log_cols,'position'))
-    d = d.groupby(['query','item_id','position'], as_index=False)[['impressions','clicks']].sum()
+    "Estimate how likely each position is looked at, beside the first"
+    d = _check_log(log, need=(*_log_cols,'position')); d = d[d.impressions>0]
     pair = d.groupby(['query','item_id']).ngroup().to_numpy(); k,pos = pd.factorize(d.position, sort=True)
-    if not (np.bincount(pair)>1).any():
-        raise KdError('log: no product was shown for one query at two positions, so the bias cannot be estimated: give the propensities')
-    n,c = d.impressions.to_numpy(float),d.clicks.to_numpy(float)
-    total = lambda i, x: np.bincount(i, x)/np.maximum(np.bincount(i, n), 1e-12)
-    th,ga = 1/(1+np.arange(len(pos))),np.full(pair.max()+1, .5)
+    if not len(d) or not (ok := _linked(pair, k)).all():
+        apart = list(pos[~ok]) if len(d) else []
+        raise KdError(f'log: no product links the positions {apart} to the first, so their bias cannot be estimated: '
+                      'show products at several positions, leave these out, or give propensities')
+    n,c = d.impressions.to_numpy(float),d.clicks.to_numpy(float); total = lambda i, x, m: np.bincount(i, x, m)
+    if (none := total(k, c, len(pos))==0).any():
+        raise KdError(f'log: nobody clicked at position {pos[none][0]}: leave it out, or give propensities')
+    th = np.ones(len(pos))
     for _ in range(steps):
-        t,g = th[k],ga[pair]; no = (n-c)/np.maximum(1-t*g, 1e-9); old = th
-        th,ga = total(k, c+no*t*(1-g)),total(pair, c+no*(1-t)*g)
-        if np.abs(th/th[0]-old/old[0]).max()<tol: break
-    return pd.Series(th/th[0], pd.Index(pos, name='position'), name='propensity')
+        ga = total(pair, c, 0)/total(pair, n*th[k], 0); old = th
+        th = total(k, c, len(pos))/total(k, n*ga[pair], len(pos)); th = th/th[0]
+        if np.abs(th-old).max()<tol: break
+    return pd.Series(th, pd.Index(pos, name='position'), name='propensity')
 
 # %% ../../nbs/15_data.judged.ipynb #a2548d46
 def _propensities(d, propensity, clip, note):
     "The propensity of each row, at least `clip`"
     if propensity is None: note('no propensities: every impression counts as a look'); return np.ones(len(d))
+    if isinstance(propensity, str) and propensity!='estimate' or not isinstance(propensity, (str,dict,pd.Series)):
+        raise KdError(f"propensity: expected position → propensity such as {{1:1, 2:.6}}, 'estimate' or None, got {propensity!r}")
+    need_columns(d, ('position',), 'log', 'propensities need it')
     p = position_bias(d) if isinstance(propensity, str) else pd.Series(propensity, dtype=float)
-    th = need_columns(d, ('position',), 'log', 'propensities need it').position.map(p)
+    if not (np.isfinite(p)&(p>0)).all(): raise KdError(f'propensity: expected numbers above 0, got {p.round(3).to_dict()}')
+    th = d.position.map(p)
     if th.isna().any():
         raise KdError(f'propensity: none for position {d.position[th.isna()].iloc[0]}: give one for each of {sorted(d.position.unique())}')
-    if not ((p>0)&(p<=1.05)).all(): raise KdError(f'propensity: expected numbers above 0 and at most 1, got {p.round(3).to_dict()}')
     if (low := th<clip).any(): note(f'{int(low.sum())} of {len(d)} rows stand where few look: their propensity is raised to {clip}')
     return th.clip(lower=clip).to_numpy(float)
+
+# %% ../../nbs/15_data.judged.ipynb #8b8f1592
+def _worth(d, gains):
+    "What each row's clicks and purchases are worth"
+    for c,_ in gains: need_columns(d, () if c=='purchases' else (c,), 'log', 'a gain names it')
+    return sum(g*d[c].to_numpy(float) for c,g in gains if c in d)
 
 def log_judgements(
     log:pd.DataFrame,  # `query`, `item_id`, `impressions`, `clicks`, optional `purchases`, `position`
     propensity=None,   # Position → propensity; 'estimate' to estimate them; None for no correction
     gains=(('clicks',.3),('purchases',1.)), # What each is worth: a purchase is what a shop lives on, clicks are many
-    prior:float=20.,   # Impressions of an average product that each pair is given beforehand
+    prior:float=20.,   # Impressions of an average product of the query that each pair is given beforehand
     least:int=5,       # Impressions that a pair needs
     clip:float=.1,     # Smallest propensity: smaller ones make single clicks too loud
     columns:dict=None, # Our name → yours
     note=print,
 )->pd.DataFrame: # `query`, `item_id`, `label`, `weight`: judgements for `collection_from`
     "Graded labels from a search log, corrected for the positions at which products stood"
-    d = _check_log(log, columns); th = _propensities(d, propensity, clip, note); n = d.impressions.to_numpy(float)
-    value = sum(g*d[c].to_numpy(float) for c,g in gains if c in d)/th
-    s = d.assign(v=value, m=th*n).groupby(['query','item_id'], as_index=False, sort=False)
-    s = s.agg(v=('v','sum'), n=('impressions','sum'), m=('m','sum'), c=('clicks','sum'))
-    rare = s.n<least; dead = s.groupby('query').c.transform('sum')==0
+    d = _check_log(log, columns); th = _propensities(d, propensity, clip, note)
+    d = d.assign(v=_worth(d, gains)/th, n=d.impressions.astype(float), m=th*d.impressions)
+    s = d.groupby(['query','item_id'], as_index=False, sort=False)[['v','n','m']].sum()
+    rare = s.n<least
     if rare.any(): note(f'left out: {int(rare.sum())} of {len(s)} pairs with fewer than {least} impressions')
-    if dead.any(): note(f"left out: {s['query'][dead].nunique()} of {s['query'].nunique()} queries without a click")
-    s = s[~rare&~dead]
+    s = s[~rare]; whole = s.groupby('query')[['v','n']].transform('sum'); dead = whole.v==0
+    if dead.any(): note(f"left out: {s['query'][dead].nunique()} of {s['query'].nunique()} queries without a click or purchase")
+    s,whole = s[~dead],whole[~dead]
     if not len(s): raise KdError('log: no pair is left: gather more, or lower `least`')
-    rate = (s.v+prior*value.sum()/n.sum())/(s.n+prior)
-    top = rate.groupby(s['query']).transform('max')
-    return s[['query','item_id']].assign(label=rate/top, weight=s.m/(s.m+prior)).reset_index(drop=True)
+    rate = (s.v+prior*whole.v/whole.n)/(s.n+prior)
+    out = s[['query','item_id']].assign(label=rate/rate.groupby(s['query']).transform('max'), weight=s.m/(s.m+prior))
+    return out.reset_index(drop=True)

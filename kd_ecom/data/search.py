@@ -376,7 +376,7 @@ def _catalogue(src, columns):
 # %% ../../nbs/11_data.search.ipynb #c7aa09ec
 def collection_from(
     catalogue,               # DataFrame or file: `item_id`, `item` (text), optional `description`, `popularity`
-    judgements,              # DataFrame or file: `query`, `item_id`, `grade` or `label`, optional `kind`, `split`
+    judgements,              # DataFrame or file: `query`, `item_id`, `grade` or `label`, optional `kind`, `split`, `weight`
     catalogue_columns:dict=None, # Our name → yours
     judgement_columns:dict=None, # Our name → yours
     max_grade:float=None,    # Highest possible grade (the highest that occurs if None); labels are grade / max_grade
@@ -390,7 +390,8 @@ def collection_from(
     "A collection of any shop's own catalogue and judgements"
     c = _catalogue(catalogue, catalogue_columns)
     j = _graded(judgements, 'judgements', c, judgement_columns, max_grade, absent, note)
-    qrels = lambda d: d[['query','item_id','label',*(['weight'] if 'weight' in d else [])]].dropna().drop_duplicates(ignore_index=True)
+    key = ['query','item_id','label']
+    qrels = lambda d: d[[*key, *({'weight'}&set(d))]].dropna().drop_duplicates(key, ignore_index=True)
     ans = None if answers is None else qrels(_unjudged(_graded(answers, 'answers', c, judgement_columns, max_grade, absent, note), j, note))
     return Collection(c.rename(columns={'item_id':'product_id'}), _queries(j, frac, seed), qrels(j), complete, ans)
 
