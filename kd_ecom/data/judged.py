@@ -6,7 +6,7 @@
 __all__ = ['esci_gains', 'wands_gains', 'judged_sets', 'published', 'plain_text', 'first_words', 'title_text', 'mean_of_twice',
            'fill_splits', 'judged_collection', 'grades', 'scaled', 'read_icecat', 'read_esci', 'read_wands',
            'read_homedepot', 'read_crowdflower', 'read_multicpr', 'read_qbqtc', 'read_tables', 'read_judged',
-           'overview', 'plot_overview', 'query_folds', 'position_bias', 'log_judgements']
+           'overview', 'query_folds', 'position_bias', 'log_judgements']
 
 # %% ../../nbs/15_data.judged.ipynb #29181fff
 import csv, html, re
@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from ..core import KdError, need_columns, read_table
-from .search import Collection, collection_from
-from ..pairs import norm_text, split_by_group, splits, variant_keys
+from .search import Collection, collection_from, collection_pairs
+from ..pairs import norm_text, split_by_group, splits, summary, variant_keys
 
 # %% ../../nbs/15_data.judged.ipynb #5f87ccba
 def _open(f, cols, encoding, filters, kwargs):
@@ -99,28 +99,22 @@ def mean_of_twice(
     return j.groupby(key, sort=False, as_index=False).agg(num)
 
 # %% ../../nbs/15_data.judged.ipynb #61185d54
-def _held(q, note):
-    "The last split of each query's normal form; a query that comes earlier, too, is told"
-    rank = q.split.map({s:i for i,s in enumerate(splits)})
-    if rank.isna().any(): raise KdError(f'judgements: split must be one of {splits}, got {q.split[rank.isna()].iloc[0]!r}')
-    last = rank.groupby(q.key).transform('max'); n = int((rank<last).sum())
-    if n: note(f'{n} queries stand in two splits (but for case or punctuation): what the earlier one says of them is left out')
-    return last.map(dict(enumerate(splits)))
-
 def fill_splits(
     j:pd.DataFrame,        # `query`, and the owner's `split`: train, valid, test
     share:float=.2,        # Of the training queries that validate, if the owner has no valid split
     seed:int=0, note=print,
 )->pd.DataFrame: # Those rows whose query is held out nowhere else
     "Keep the owner's split: no query on two sides, and some of them for validation"
-    q = j[['query','split']].drop_duplicates().assign(key=lambda d: d['query'].map(norm_text))
-    last = dict(zip(q.key, _held(q, note)))
-    j = j[j.split==j['query'].map(norm_text).map(last)]
+    key,rank = j['query'].map(norm_text),j.split.map({s:i for i,s in enumerate(splits)})
+    if rank.isna().any(): raise KdError(f'judgements: split must be one of {splits}, got {j.split[rank.isna()].iloc[0]!r}')
+    early = rank<rank.groupby(key).transform('max')
+    if early.any(): note(f'{key[early].nunique()} queries stand in two splits (but for case or punctuation): the earlier one is left out')
+    j,key = j[~early],key[~early]
     if 'valid' in set(j.split): return j.reset_index(drop=True)
-    key = j['query'].map(norm_text); k = np.sort(key[j.split=='train'].unique())
+    train = j.split=='train'; k = np.sort(key[train].unique())
     take = set(np.random.default_rng(seed).permutation(k)[:round(share*len(k))])
     note(f'{len(take)} of {len(k)} training queries validate')
-    return j.assign(split=j.split.where(~key.isin(take)|(j.split=='test'), 'valid')).reset_index(drop=True)
+    return j.assign(split=j.split.mask(train&key.isin(take), 'valid')).reset_index(drop=True)
 
 # %% ../../nbs/15_data.judged.ipynb #b708bdaa
 def judged_collection(
@@ -134,10 +128,6 @@ def judged_collection(
 )->Collection:
     "A collection of a published set"
     j = j.assign(query=j['query'].map(lambda s: ' '.join(s.split()) if isinstance(s, str) else ''))
-    empty = j['query']==''
-    if empty.any():
-        first = j.item_id[empty].iloc[0]
-        raise KdError(f'judgements: {int(empty.sum())} rows have an empty query, first for product {first}: leave them out')
     if 'split' in j: j = fill_splits(j, seed=seed, note=note)
     j = mean_of_twice(j, note)
     if 'split' not in j and j['query'].nunique()>20_000:
@@ -340,29 +330,12 @@ def read_judged(
 def overview(
     coll:Collection,
 )->pd.DataFrame: # One row a split, and all
-    "Queries, graded pairs, the mean label, queries of one grade only, items and items of the same text"
-    def row(q):
-        r = coll.qrels[coll.qrels['query'].isin(q)]; g = r.groupby('query').label
-        return {'queries':len(q), 'graded pairs':len(r), 'pairs of a query (median)':g.size().median(),
-                'items':r.item_id.nunique(), 'mean label':r.label.mean(),
-                'queries of one grade':0 if coll.complete else int((g.nunique()==1).sum())}
-    parts = {s:row(o) for s in splits if (o:=coll.of(s))}
-    d = pd.DataFrame({**parts, 'all':row(coll.queries['query'].tolist())}).T
-    d['items of the catalogue'] = len(coll.items); d['of the same text'] = int(coll.items['item'].duplicated(keep=False).sum())
-    return d.round(3).convert_dtypes()
-
-def plot_overview(
-    coll:Collection,
-): # Figure
-    "Labels of each split, and how many pairs its queries have"
-    from matplotlib import pyplot as plt
-    fig,(a,b) = plt.subplots(1, 2, figsize=(9,3), layout='constrained')
-    parts = {s:coll.qrels[coll.qrels['query'].isin(o)] for s in splits if (o:=set(coll.of(s)))}
-    y,n = [d.label for d in parts.values()],[d.groupby('query').size() for d in parts.values()]
-    a.hist(y, bins=np.linspace(-.05, 1.05, 12), weights=[np.full(len(o), 1/max(len(o), 1)) for o in y], label=list(parts))
-    a.set(xlabel='label', ylabel='share of the graded pairs', title='Labels')
-    b.hist(n, bins=20, label=list(parts)); b.set(xlabel='graded pairs of a query', ylabel='queries', title='Queries'); b.legend()
-    return fig
+    "The `summary` of the graded pairs, with queries of one grade only, all items, and those of the same text"
+    p = collection_pairs(coll, coll.qrels[['query','item_id']])
+    one = p.groupby(['split','group']).label.nunique()==1
+    d = summary(p).drop(columns=['contexts','labelled'])
+    return d.assign(**{'groups of one grade':[int((one if s=='all' else one.loc[s]).sum()) for s in d.index],
+                       'items of the catalogue':len(coll.items), 'of the same text':int(coll.items['item'].duplicated(keep=False).sum())})
 
 # %% ../../nbs/15_data.judged.ipynb #72f97b58
 def query_folds(
