@@ -164,7 +164,7 @@ def scaled(
 def read_icecat(
     folder,       # Of products.parquet and judgements.csv
     words:int=60, # Of a description
-    **kwargs,     # Of `judged_collection`
+    **kwargs,     # Of judged_collection
 )->Collection:
     "The Icecat catalogue of Chorus and its judgements"
     p = published(folder, 'products.parquet', ('product_id','title','brand','product_type','description'))
@@ -195,7 +195,7 @@ def read_esci(
     small:bool=True,  # The version of the ranking task: queries that are not easy
     judged_only:bool=False, # Only products that are judged, not the whole catalogue of the locale?
     words:int=60,     # Of bullet points and description
-    note=print, **kwargs, # Of `judged_collection`
+    note=print, **kwargs, # Of judged_collection
 )->Collection:
     "Amazon Shopping Queries, one locale"
     e = _esci_examples(folder, locale, small, note)
@@ -214,7 +214,7 @@ wands_gains = {'Exact':1., 'Partial':.5, 'Irrelevant':0.}
 def read_wands(
     folder,       # Of query.csv, product.csv and label.csv
     words:int=60, # Of a description
-    **kwargs,     # Of `judged_collection`
+    **kwargs,     # Of judged_collection
 )->Collection:
     "Wayfair's annotation dataset; a query's class is its kind"
     tab = lambda name, *cols: published(folder, f'{name}.csv', cols, sep='\t')
@@ -240,7 +240,7 @@ def _beside(folder, name, cols):
 def read_homedepot(
     folder,       # Of train.csv, optional product_descriptions.csv and attributes.csv
     words:int=60, # Of a description
-    **kwargs,     # Of `judged_collection`
+    **kwargs,     # Of judged_collection
 )->Collection:
     "Home Depot's product search relevance"
     t = published(folder, 'train.csv', ('product_uid','product_title','search_term','relevance'), 'latin-1')
@@ -255,7 +255,7 @@ def read_homedepot(
 def read_crowdflower(
     folder,       # Of train.csv
     words:int=60, # Of a description
-    **kwargs,     # Of `judged_collection`
+    **kwargs,     # Of judged_collection
 )->Collection:
     "CrowdFlower's search results relevance"
     t = published(folder, 'train.csv', ('query','product_title','product_description','median_relevance','relevance_variance'))
@@ -277,7 +277,7 @@ def _multicpr_part(folder, part):
 def read_multicpr(
     folder,         # Of corpus.tsv, train.query.txt, qrels.train.tsv, dev.query.txt, qrels.dev.tsv
     items:int=0,    # Passages that no query has, kept at random (0: all)
-    seed:int=0, note=print, **kwargs, # Of `judged_collection`
+    seed:int=0, note=print, **kwargs, # Of judged_collection
 )->Collection:
     "Multi-CPR's e-commerce part"
     j = pd.concat([_multicpr_part(folder, o) for o in ('train','dev')], ignore_index=True)
@@ -293,7 +293,7 @@ def read_multicpr(
 # %% ../../nbs/15_data.judged.ipynb #6a486615
 def read_qbqtc(
     folder,   # Of train.json, dev.json, test_public.json
-    **kwargs, # Of `judged_collection`
+    **kwargs, # Of judged_collection
 )->Collection:
     "QBQTC: queries and titles"
     part = lambda f, s: published(folder, f'{f}.json', ('query','title','label')).assign(split=s)
@@ -305,7 +305,7 @@ def read_qbqtc(
 # %% ../../nbs/15_data.judged.ipynb #3d542e4f
 def read_tables(
     folder,   # Of catalogue.* and judgements.*, optional answers.*
-    **kwargs, # Of `collection_from`
+    **kwargs, # Of collection_from
 )->Collection:
     "A shop's own tables"
     def find(name, need=True):
@@ -319,7 +319,7 @@ judged_sets = {'icecat':read_icecat, 'esci':read_esci, 'wands':read_wands, 'home
 
 def read_judged(
     folder,   # Of the files
-    kind:str, # One of `judged_sets`
+    kind:str, # One of judged_sets
     **kwargs, # Of its reader
 )->Collection:
     "Read a judged set by the name of its kind"
@@ -437,7 +437,7 @@ def log_judgements(
     clip:float=.1,     # Smallest propensity: smaller ones make single clicks too loud
     columns:dict=None, # Our name → yours
     note=print,
-)->pd.DataFrame: # `query`, `item_id`, `label`, `weight`: judgements for `collection_from`
+)->pd.DataFrame: # `query`, `item_id`, `label`, `weight`: judgements for collection_from
     "Graded labels from a search log, corrected for the positions at which products stood"
     d = _check_log(log, columns); th = _propensities(d, propensity, clip, note)
     d = d.assign(v=_worth(d, gains)/th, n=d.impressions.astype(float), m=th*d.impressions)
