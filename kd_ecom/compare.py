@@ -220,12 +220,13 @@ def rank_each(
     depth:int=100, # Items that a first stage would keep
 )->pd.DataFrame: # One row a query: `ndcg@10`, `recall@100`
     "Rank the whole catalogue for each query"
-    rel,n = dict(list(coll.qrels.groupby('query'))), len(coll.items)
+    rel,n = dict(list(coll.qrels.groupby('query'))), len(coll.items); far = min(max(depth, k), n)
     rows = {}
     for q in queries:
         y,one = np.zeros(n), np.zeros(n, int)
         if q in rel: y[rel[q].item_id] = rel[q].label
         s,good = _all_scores(ranker, q, n), int((y>=.5).sum())
+        top = (s>=np.partition(s, n-far)[n-far])|(y>0); y,s,one = y[top],s[top],one[top] # No other item counts
         cap = good/min(good, depth) if good else np.nan
         rows[q] = {f'ndcg@{k}':per_group('ndcg', y, s, one, k=k)[0], f'recall@{depth}':cap*per_group('recall', y, s, one, k=depth)[0]}
     return pd.DataFrame(rows).T.rename_axis('query')
@@ -273,7 +274,7 @@ def held_to(
 
 # %% ../nbs/60_compare.ipynb #8174f503
 def _timed(f, queries, n_items, size, repeats, warm, seconds, rng):
-    "Seconds of each call for `size` random items; after `seconds` in all, ten calls are enough (three of large ones)"
+    "Seconds of each call for `size` random items; after `seconds` in all, a few calls are enough"
     out,t0 = [],time.perf_counter()
     for i in range(warm+repeats):
         q,ids = queries[i%len(queries)],rng.choice(n_items, size, replace=False)
@@ -281,7 +282,8 @@ def _timed(f, queries, n_items, size, repeats, warm, seconds, rng):
         if len(s)!=size: raise KdError(f'speed: expected {size} scores, got {len(s)}')
         late = seconds is not None and time.perf_counter()-t0>seconds
         if i>=warm or late: out.append(dt)
-        if late and len(out)>=(10 if size<=100 else 3): break
+        least = (10 if dt<1 else 5) if size<=100 else 3 if dt<1 else 1
+        if late and len(out)>=least: break
     return np.array(out)
 
 # %% ../nbs/60_compare.ipynb #6e89a770
@@ -293,7 +295,7 @@ def speed(
     repeats:int=200,    # Calls of the first size; a tenth of them for the others
     warm:int=20,        # Calls before counting
     threads:int=1,      # Threads of torch and numpy
-    seconds:float=None, # Stop after so long, with ten calls at least, three of more than 100 candidates (no limit, if None)
+    seconds:float=None, # Stop after so long, with ten calls (of over a second: five; of more than 100 candidates: three, or one)
     seed:int=0,         # Of the candidates
 )->dict: # `ms`, `ms_p99`, `pairs_per_s`, `pairs_at` (the size it was reached with), `repeats`, `threads`
     "Time a ranker: text in, scores out"

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .core import KdError, need_columns
+from .data.search import unlike
 from .pairs import check_pairs, norm_text
 from .mine import Dense, Recipe, misspell, ngram_queries, vocabulary_queries
 from .student.core import Student
@@ -127,10 +128,10 @@ def distil(
 # %% ../nbs/52_distil.ipynb #8f823008
 def training_queries(
     items,               # Item texts
-    encode,              # Texts → (n, d) embeddings of the teacher, without training
+    encode,              # Words of the vocabulary → (n, d) embeddings of the teacher
     dense:Dense,         # The items in the same embedding
     vocab,               # Words of the teacher's vocabulary
-    held_out,            # Queries that must not be among them (valid and test)
+    held_out,            # Queries that must not be among them, nor a variant of one (valid and test)
     recipe:Recipe=Recipe(),
     typos:float=.1,      # Share of queries that come again with a typing error
     seed:int=0,
@@ -139,5 +140,4 @@ def training_queries(
     rng = np.random.default_rng(seed)
     q = list(dict.fromkeys(ngram_queries(items, recipe.ngrams, seed)+vocabulary_queries(vocab, encode, dense, recipe.words)))
     q += [misspell(q[i], rng) for i in rng.permutation(len(q))[:round(typos*len(q))]]
-    held = {norm_text(o) for o in held_out}
-    return [o for o in dict.fromkeys(q) if norm_text(o) not in held]
+    return unlike(dict.fromkeys(q), held_out)

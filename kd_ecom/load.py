@@ -67,7 +67,7 @@ class Texts:
     "Distinct texts and their tokens; a text that comes again is not tokenised again"
     def __init__(self, tokenizer, max_len:int=48):
         self.tokenizer,self.max_len = tokenizer,max_len
-        self.code,self.rows = {}, Ragged([], [])
+        self.code,self.rows,self.vocab = {}, Ragged([], []), None
 
     def codes(self,
         texts, # n texts
@@ -79,6 +79,15 @@ class Texts:
             self.code.update(zip(new, range(len(self.rows), len(self.rows)+len(new))))
             self.rows = Ragged(np.concatenate([self.rows.flat, add.flat]), np.concatenate([self.rows.lens, add.lens]))
         return np.fromiter((self.code[t] for t in texts), np.int64)
+
+    def tokens(self,
+        n:int, # Tokens of the vocabulary
+    )->np.ndarray: # (n,) row numbers in `self.rows`
+        "Row number of each token, as a text of its own"
+        if self.vocab is None or len(self.vocab)<n:
+            self.vocab = len(self.rows)+np.arange(n)
+            self.rows = Ragged(np.concatenate([self.rows.flat, np.arange(n)]), np.concatenate([self.rows.lens, np.ones(n, int)]))
+        return self.vocab[:n]
 
 # %% ../nbs/14_load.ipynb #86f642c8
 def length_batches(
@@ -131,6 +140,7 @@ class PairLoader(DataLoader):
         soft=None,      # (n,) or (n, C) teacher logits, NaN = none (no soft labels, if None)
         group=None,     # (n,) whole numbers: batches hold several pairs of a group
         bs:int=64,      # Pairs in a batch
+        per:int=8,      # Pairs of one group in a batch, if there are groups
         shuffle:bool=True,
         seed:int=0,
         device=None,    # Where batches go (CPU if None)
@@ -138,7 +148,7 @@ class PairLoader(DataLoader):
         n = len(lens)
         if not n: raise KdError('loader: there are no pairs')
         self.pair_cols = (_column(label, n, np.nan), _column(weight, n, 1.), _column(soft, n, np.nan))
-        self.pair_x,self.lens,self.group,self.seed,self.epoch = collate,np.asarray(lens),group,seed,0
+        self.pair_x,self.lens,self.group,self.per,self.seed,self.epoch = collate,np.asarray(lens),group,per,seed,0
         super().__init__(dataset=range(n), bs=bs, shuffle=shuffle, num_workers=0, device=device or torch.device('cpu'))
 
     def cut(self, idx):
@@ -149,7 +159,7 @@ class PairLoader(DataLoader):
         "This epoch's batches, as arrays of row numbers"
         rng = np.random.default_rng([self.seed, self.epoch]) if self.shuffle else None
         if self.group is None or rng is None: return length_batches(self.lens, self.bs, rng)
-        return group_batches(self.group, self.bs, rng)
+        return group_batches(self.group, self.bs, rng, self.per)
 
     def create_batches(self, samps):
         "fastai's hook: all batches of one epoch"

@@ -11,7 +11,7 @@ __all__ = ['fast_plan', 'names', 'member', 'Plan', 'Ground', 'ground', 'part', '
 
 # %% ../nbs/73_quickstart.ipynb #28cea341
 import json, re, time
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,14 +25,14 @@ from .compare import Asked, ByBM25, Cosine, Popularity, compare_rankers, differe
 from .core import KdError, disk_error, fingerprint, load_json, n_threads, save_json, seed_all
 from .data.search import Collection, best_sellers, collection_pairs
 from .distil import all_pairs, check_held_out, new_student, sentence_encoder, training_queries
-from .load import length_batches
+from .load import length_batches, tokenise
 from .metrics import paired_diff, per_group
 from .mine import BM25, Dense, Recipe, mine, pool
 from .rank import Ranker
 from .student.core import Student, StudentTeacher
 from .student.text import TwoTower, principal_axes, token_vectors
 from .teacher.core import SoftLabels
-from .teacher.encoder import (CrossEncoder, Encoder, MixTeacher, NoValid, TwinEncoder, autocast, load_teacher,
+from .teacher.encoder import (CrossEncoder, Encoder, MixTeacher, NoValid, TwinEncoder, autocast, body_layers, load_teacher,
                                      weights_fingerprint)
 
 # %% ../nbs/73_quickstart.ipynb #557a6bef
@@ -48,9 +48,11 @@ class Plan:
     twin_batches:int=80    # Steps of the twin encoder
     twin_queries:int=8     # Queries in each
     twin_lr:float=2e-4     # Its highest rate
+    freeze:float=.5        # Share of its layers that stay as they are, the lowest ones: what they make of the items is computed once
     keep:float=.4          # Share of its starting weights in the fine-tuned twin encoder
     lexical_epochs:int=1   # Of the lexical-interaction member of the teacher (0: no such member)
     cross_pairs:int=0      # Pairs that a cross-encoder member is fine-tuned on (0: no such member)
+    cross_loss:str='bce'   # Its loss: of each pair, or within a query ('ranknet', 'listwise')
     view_items:int=0       # Items that the fine-tuned twin encoder embeds before mining (0: all)
     ngrams:int=1500        # Pseudo-queries from item texts
     words:int=1500         # Pseudo-queries from the teacher's vocabulary
@@ -62,17 +64,17 @@ class Plan:
     alpha:float=.98        # Weight of the teacher's part: the teacher has learnt the labels, so they count little beside it
     T:float=1.
     epochs:int=1           # Of a distilled student
-    tune:float=1e-4        # Highest rate of its last epoch, on the labels alone (0: no such epoch)
-    epochs_alone:int=2     # Of a student with labels only
-    tower_epochs_alone:int=3 # Of a two-tower with labels only
-    bs:int=512             # Pairs in a batch of a distilled student
-    cross_labelled:int=5000 # Labelled pairs for the small cross-encoder, the slowest student (0: all)
-    cross_unlabelled:int=10_000 # Unlabelled pairs for it
+    tune:float=1e-4        # Highest rate of a last epoch on the labels alone (0: no such epoch)
+    tuned:tuple=('two-tower','cross') # Kinds of students that end with it (on validation queries the interaction lost by it)
+    epochs_alone:int=2; tower_epochs_alone:int=3 # Of students with labels only, of a two-tower with labels only
+    bs:int=256             # Pairs in a batch of a distilled student
+    cross_labelled:int=4000 # Labelled pairs for the small cross-encoder, the slowest student (0: all)
+    cross_unlabelled:int=8000 # Unlabelled pairs for it
     curve:tuple=(.25,.5)   # Shares of the labelled queries for the label curve (and all of them)
     seed:int=0
 
-fast_plan = Plan(items=6000, tests=100, pool_k=15, graded=15, rand=15, answers=800, twin_batches=20, view_items=3000, ngrams=500, words=0,
-                 word_epochs=4, recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=1500, cross_unlabelled=1500,
+fast_plan = Plan(items=4500, tests=100, pool_k=15, graded=15, rand=15, answers=600, twin_batches=20, view_items=2500, ngrams=400, words=0,
+                 word_epochs=4, recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=1200, cross_unlabelled=1200,
                  curve=())
 
 # %% ../nbs/73_quickstart.ipynb #90b956ea
@@ -95,9 +97,10 @@ def ground(
     plan:Plan=Plan(),
     teacher='minilm', # 'minilm', a folder or a hub name
 )->Ground:
-    "Index and embed a collection, and pool candidates for its queries"
+    "Index and embed a collection, pool candidates for its queries, and keep what the layers that stay frozen make of the items"
     enc = Encoder(teacher) if isinstance(teacher, (str,Path)) else Encoder(*teacher)
-    items = coll.items.item.tolist(); bm25,dense = BM25(items),Dense(enc.encode(items))
+    items = coll.items.item.tolist()
+    bm25,dense = BM25(items),Dense(enc.encode(items, keep=int(plan.freeze*len(body_layers(enc.body)))))
     def pooled(c, q, k, rand):
         return collection_pairs(c, pool(c, q, bm25, dense, enc.encode(q), k, plan.graded, rand, plan.seed))
     pools,ans = pooled(coll, coll.queries['query'].tolist(), plan.pool_k, plan.rand),coll.answered()
@@ -146,9 +149,9 @@ def mean_ndcg(pairs, score, k=10)->float: # Between 0 and 1
     return float(per_group('ndcg', pairs.label, score, pairs.group, k=k).mean())
 
 # %% ../nbs/73_quickstart.ipynb #353206ab
-def fit_twin(g, plan, body, log):
-    "The twin encoder, fine-tuned on labels and answers; a model that is given is copied, not changed"
-    twin = TwinEncoder(*deepcopy(body))
+def fit_twin(g, plan, log):
+    "The twin encoder, fine-tuned on labels and answers; the encoder that it starts from is copied, not changed"
+    twin = TwinEncoder.of(g.encoder, freeze=plan.freeze)
     log(f'teacher: twin encoder, {plan.twin_batches} steps')
     twin.fit(taught_pairs(g, True), n_batch=plan.twin_batches, m=plan.twin_queries, lr=plan.twin_lr, keep=plan.keep, seed=plan.seed)
     return twin
@@ -163,7 +166,7 @@ def fit_cross(g, plan, twin, log=lambda s: None):
     m = AutoModelForSequenceClassification.from_config(cfg)
     m.base_model.load_state_dict(body.state_dict(), strict=False)
     cross = CrossEncoder(m, twin.encoder.texts.tokenizer, seed=plan.seed)
-    cross.fit(balanced(taught_pairs(g), plan.cross_pairs, plan.seed), seed=plan.seed)
+    cross.fit(balanced(taught_pairs(g), plan.cross_pairs, plan.seed), loss=plan.cross_loss, seed=plan.seed)
     return cross
 
 # %% ../nbs/73_quickstart.ipynb #b27f1c09
@@ -175,14 +178,21 @@ class View:
     queries:list     # Pseudo-queries, none of them held out
     words:np.ndarray # (V, d) token vectors
 
+def _read(texts, tokenizer, words, embed):
+    "Embeddings of texts; those that are a single token are read already"
+    r = tokenise(texts, tokenizer); one = r.lens==1; out = np.empty((len(texts), words.shape[1]), np.float32)
+    out[one] = words[r.flat[r.off[:-1][one]]]
+    if not one.all(): out[~one] = embed([texts[i] for i in np.flatnonzero(~one)])
+    return out
+
 def view(g:Ground, plan, twin)->View:
     "Embed items, pseudo-queries and words with the fine-tuned twin"
+    tok,words = g.encoder.texts.tokenizer,token_vectors(twin.encoder)
     dense = g.dense if plan.view_items else Dense(twin.embed(g.items))
-    encode = g.encoder.encode if plan.view_items else twin.embed
+    encode = g.encoder.encode if plan.view_items else lambda ws: _read(ws, tok, words, twin.embed)
     r = replace(plan.recipe, ngrams=plan.ngrams, words=plan.words)
-    held = g.coll.of('valid')+g.coll.of('test')
-    q = training_queries(g.items, encode, dense, g.encoder.texts.tokenizer.get_vocab(), held, r, plan.typos, plan.seed)
-    return View(twin, dense, q, token_vectors(twin.encoder))
+    q = training_queries(g.items, encode, dense, tok.get_vocab(), g.coll.of('valid')+g.coll.of('test'), r, plan.typos, plan.seed)
+    return View(twin, dense, q, words)
 
 def learn_words(g:Ground, plan, v:View)->TwoTower: # With the teacher's words, and no pair seen
     "A two-tower that has learnt the teacher's embeddings"
@@ -273,7 +283,7 @@ def with_answers(
 class Watch(Callback):
     "Keep the validation NDCG of a student as it learns: before, some times on the way, and after"
     order = 65
-    def __init__(self, student, pairs, times=6):
+    def __init__(self, student, pairs, times=4):
         self.student,self.pairs,self.times,self.seen,self.quality = student,pairs,times,0,{}
         f,lens = student.collate(pairs.context.tolist(), pairs.item.tolist())
         self.batches = [(b, f(b)) for b in length_batches(lens, 2048)]
@@ -292,7 +302,8 @@ class Watch(Callback):
 # %% ../nbs/73_quickstart.ipynb #0b8ed3f5
 def zero_words(g:Ground, plan)->np.ndarray: # (V, dim)
     "Token vectors of the encoder without training"
-    return token_vectors(g.encoder)@principal_axes(g.dense.vecs, plan.dim)
+    keep = g.encoder.hidden.layers if g.encoder.hidden else 0
+    return token_vectors(g.encoder, keep=keep)@principal_axes(g.dense.vecs, plan.dim)
 
 # %% ../nbs/73_quickstart.ipynb #aaf8ecc3
 def _sample(pairs, soft, n_labelled, n, seed):
@@ -310,19 +321,21 @@ def fit_pair(
     pairs:pd.DataFrame,   # Training pairs, labelled ones first
     soft:np.ndarray,      # (n,) teacher's logits
     log=lambda s: None,
-)->dict: # name → (student, validation NDCG by number of pairs seen: empty for a cross-encoder, which takes long to ask)
-    "One kind of student, with labels only, and distilled and then fine-tuned on the labels"
+    watch:bool=True,      # Rank the validation queries now and then (no cross-encoder does: it takes long to ask)
+)->dict: # name → (student, validation NDCG by number of pairs seen, if any)
+    "One kind of student, with labels only, and distilled (and then fine-tuned on the labels, if the plan says so)"
     if kind=='cross': pairs,soft = _sample(pairs, soft, plan.cross_labelled, plan.cross_unlabelled, plan.seed)
-    lab = pairs[pairs.label.notna()].reset_index(drop=True); v = part(g.pools, 'valid'); out = {}
+    lab = pairs[pairs.label.notna()].reset_index(drop=True); v = part(g.pools, 'valid'); out,watch = {},watch and kind!='cross'
     kw = {'alpha':plan.alpha, 'T':plan.T, 'epochs':plan.epochs, 'bs':None if kind=='cross' else plan.bs}
     alone = {'epochs':plan.tower_epochs_alone if kind=='two-tower' else plan.epochs_alone}
     for how,d,t,a,k in (('labels only', lab, None, None, alone), ('distilled', pairs, soft, side, kw)):
         name = f'{names[kind]}, {how}'; log(f'student: {name}, {len(d):,} pairs, {k["epochs"]} epoch{"s"*(k["epochs"]>1)}')
-        s = start(g, kind, plan, vecs, a, pairs.context.unique()); w = None if kind=='cross' else Watch(s, v)
+        s = start(g, kind, plan, vecs, a, pairs.context.unique()); w = Watch(s, v) if watch else None
         s.fit(d, t, seed=plan.seed, cbs=[w] if w else [], **k)
         if w: w.look()
-        if t is not None and plan.tune: s.fit(lab, epochs=1, lr=plan.tune, seed=plan.seed)
-        if w and t is not None and plan.tune: w.seen += len(lab); w.look()
+        if t is not None and plan.tune and kind in plan.tuned:
+            s.fit(lab, epochs=1, lr=plan.tune, seed=plan.seed)
+            if w: w.seen += len(lab); w.look()
         out[name] = (s, pd.Series(w.quality if w else {}, dtype=float))
     return out
 
@@ -330,16 +343,16 @@ def fit_pair(
 def soft_cost(
     g:Ground, plan:Plan, vecs, pairs, soft,
     kind='interaction',
-    n:int=2000, # Pairs
+    n:int=2000, # Pairs, eight batches of them at most
     turns:int=7,
 )->float: # Seconds with / seconds without
     "How much longer an epoch takes with stored soft labels"
-    d = pairs[pairs.label.notna()].head(n).reset_index(drop=True); t = soft[:len(d)] # Labelled pairs come first
+    d = pairs[pairs.label.notna()].head(min(n, 8*plan.bs)).reset_index(drop=True); t = soft[:len(d)] # Labelled pairs come first
     best = {True:np.inf, False:np.inf}
     s = start(g, kind, plan, vecs, None, d.context.unique())
     s.fit(d.head(512), None, epochs=1)
-    for _ in range(turns):
-        for with_soft in (False, True):
+    for with_soft in (False, True)*turns:
+        with s.training(d.context.tolist(), d.item.tolist()):
             learn = s.learner(d, t if with_soft else None, plan.alpha, plan.T, bs=plan.bs)
             t0 = time.perf_counter()
             with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4, cbs=NoValid())
@@ -361,7 +374,7 @@ def label_curve(
         keep = set(order[:max(2, round(share*len(q)))])
         log(f'label curve: {len(keep)} labelled queries')
         d = pairs.assign(label=pairs.label.where(pairs.context.isin(keep)))
-        fits = whole if share==1 and whole else fit_pair(g, kind, plan, vecs, side, d, soft)
+        fits = whole if share==1 and whole else fit_pair(g, kind, plan, vecs, side, d, soft, watch=False)
         a,b = [per_group('ndcg', test.label, s.score(test), test.group, k=10) for s,_ in fits.values()]
         diff = paired_diff(b, a)
         rows.append({'queries':len(keep), 'alone':a.mean(), 'taught':b.mean(), 'gain':diff[0], 'low':diff[1], 'high':diff[2]})
@@ -375,13 +388,13 @@ class Clock:
         now = time.perf_counter(); self.steps[name] = self.steps.get(name, 0)+now-self.t; self.t = now
         self.log(f'{name}: {self.steps[name]:.0f} s')
 
-def _teacher(g, plan, body, folder, key, clock):
+def _teacher(g, plan, folder, key, clock):
     "The fitted teacher of an earlier run of the same plan, or a new one; its view of the catalogue, and its words"
     try: old = load_json(folder/'run.json')
     except KdError: old = {}
     t = load_teacher(folder) if old.get('key')==key else None
     if t is not None: clock.log('teacher: found in the folder')
-    twin = sentence_encoder(t) or fit_twin(g, plan, body, clock.log); clock('fit the twin encoder')
+    twin = sentence_encoder(t) or fit_twin(g, plan, clock.log); clock('fit the twin encoder')
     v = view(g, plan, twin); clock('embed again')
     side = learn_words(g, plan, v); clock('learn the words')
     if t is not None: return t,old['note'],v,side
@@ -472,13 +485,14 @@ def run_search(
     kinds = (student,) if isinstance(student, str) else tuple(student)
     if bad := set(kinds)-set(names): raise KdError(f'student: unknown kind {min(bad)!r}, expected one of {sorted(names)}')
     coll = smaller(coll, plan); check_sizes(coll); out,clock = writable(out),Clock(log)
-    body = (teacher,) if isinstance(teacher, (str,Path)) else teacher
     g = ground(coll, plan, teacher); clock('index and embed')
+    vecs = zero_words(g, plan); clock('token vectors')
     key = fingerprint(coll.fingerprint(), json.dumps(asdict(plan), sort_keys=True), weights_fingerprint(g.encoder, precision()))
-    t,note,v,side = _teacher(g, plan, body, out/'teacher', key, clock)
+    t,note,v,side = _teacher(g, plan, out/'teacher', key, clock)
     log('teacher, NDCG@10 on validation queries: '+', '.join(f'{n} {q:.3f}' for n,q in note['valid_ndcg'].items()))
     d,soft = soft_labels(g, plan, t, v, out/'soft', log); clock('soft labels')
-    vecs,fits,test = zero_words(g, plan),{},part(g.pools, 'test'); clock('token vectors')
+    g.encoder.hidden = v.twin.encoder.hidden = None # Large, and all is read
+    fits,test = {},part(g.pools, 'test')
     for k in kinds: fits |= fit_pair(g, k, plan, vecs, side, d, soft, log); clock(f'fit {names[k]}')
     with n_threads(1): ratio = soft_cost(g, plan, vecs, d, soft, kinds[0]); clock('cost of soft labels') # One thread: a steadier clock
     whole = {n:o for n,o in fits.items() if n.startswith(names['two-tower'])}

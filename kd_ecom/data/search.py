@@ -307,7 +307,9 @@ def unlike(
     judged,  # Texts
 )->list: # Of `queries`
     "Queries that are no variant of a judged one"
-    a,b = list(queries),list(judged); k = variant_keys(a+b)
+    a,b = list(queries),list(judged)
+    if not a or not b: return a
+    k = variant_keys(a+b)
     return [q for q,o in zip(a, np.isin(k[:len(a)], k[len(a):])) if not o]
 
 # %% ../../nbs/11_data.search.ipynb #453e0642

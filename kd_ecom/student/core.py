@@ -7,6 +7,7 @@ __all__ = ['students', 'Student', 'StudentTeacher']
 
 # %% ../../nbs/40_student.core.ipynb #a56916bd
 import shutil, tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,10 @@ class Student:
         "Parameter groups for the optimizer"
         return [{'params':[p for p in self.model.parameters() if p.requires_grad], 'lr':lr}]
 
+    def training(self, context, item):
+        "A context for training on these texts: what it sets is undone afterwards"
+        return nullcontext()
+
     @property
     def n_params(self)->int: # All of them, trained or not
         "Number of parameters"
@@ -65,7 +70,7 @@ class Student:
 @patch
 def score(self:Student,
     pairs:pd.DataFrame, # `context`, `item`
-    bs:int=1024,        # Pairs in a batch
+    bs:int=None,        # Pairs in a batch (the class's own, if None: a batch that a CPU's cache holds is read quickest)
 )->np.ndarray: # (n,) float32 logits
     "Score pairs, in batches of like length; the order and the batch size change nothing"
     need_columns(pairs, ('context','item'), 'pairs')
@@ -73,7 +78,7 @@ def score(self:Student,
     out = np.empty(len(pairs), np.float32)
     self.model.eval()
     with torch.no_grad():
-        for b in length_batches(lens, bs): out[b] = self.model(f(b)).float().reshape(-1).numpy()
+        for b in length_batches(lens, bs or self.bs): out[b] = self.model(f(b)).float().reshape(-1).numpy()
     return check_finite(out, f'the {self.kind} student')
 
 # %% ../../nbs/40_student.core.ipynb #b3cff23e
@@ -85,14 +90,14 @@ def _check_fit(pairs, soft):
     if soft is None and pairs.label.isna().all(): raise KdError('there is nothing to learn from: no label and no soft label')
 
 @patch
-def learner(self:Student, pairs, soft=None, alpha=.5, T=1., lr=None, bs=None, seed=0, loss='bce', cbs=())->Learner:
+def learner(self:Student, pairs, soft=None, alpha=.5, T=1., lr=None, bs=None, seed=0, loss='bce', cbs=(), per=8)->Learner:
     "The fastai Learner that `fit` trains (its arguments are those of `fit`)"
     _check_fit(pairs, soft)
     f,lens = self.collate(pairs.context.tolist(), pairs.item.tolist())
     by = pd.factorize(pairs.group)[0] if soft is not None and needs_group(get_loss(loss)) else None
     g = None if by is None else torch.from_numpy(by)
     x = f if g is None else lambda i: {**f(i), 'group':g[i]}
-    dl = PairLoader(x, lens, pairs.label, pairs.get('weight'), soft, by, bs or self.bs, seed=seed)
+    dl = PairLoader(x, lens, pairs.label, pairs.get('weight'), soft, by, bs or self.bs, per, seed=seed)
     more,task = ([], lambda s,y,w,t: task_loss(s,y,w)) if soft is None else ([DistillCallback(loss=loss, alpha=alpha, T=T)], task_loss)
     opt = lambda params, lr, **kw: OptimWrapper(params, torch.optim.AdamW, lr=lr, fused=True, **kw)
     return Learner(DataLoaders(dl, dl), self.model, loss_func=task, lr=lr or self.lr, opt_func=opt,
@@ -111,13 +116,16 @@ def fit(self:Student,
     seed:int=0,
     loss='bce',         # Distillation loss: a name of `kd_ecom.losses.losses` or a function
     cbs=(),             # More fastai callbacks
+    per:int=8,          # Pairs of one group in a batch, for a loss that compares within groups
 )->Learner: # With its recorder
     "Learn from labels, soft labels, or both"
-    learn = self.learner(pairs, soft, alpha, T, lr, bs, seed, loss, cbs)
-    rates = [o['lr'] for o in self.groups(lr or self.lr)]
-    seed_all(seed)
-    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, np.array(rates), pct_start=.1, div=10, cbs=NoValid())
-    self.finish(); self.fitted = True
+    _check_fit(pairs, soft)
+    with self.training(pairs.context.tolist(), pairs.item.tolist()):
+        learn = self.learner(pairs, soft, alpha, T, lr, bs, seed, loss, cbs, per)
+        rates = [o['lr'] for o in self.groups(lr or self.lr)]
+        seed_all(seed)
+        with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, np.array(rates), pct_start=.1, div=10, cbs=NoValid())
+    self.finish(); self.fitted = True; learn.opt = None # A Learner that goes on makes a new one: its parameters may have been a part
     return learn
 
 @patch

@@ -10,6 +10,7 @@ __all__ = ['lexical_names', 'mu', 'n_pool', 'token_vectors', 'principal_axes', '
 
 # %% ../../nbs/41_student.text.ipynb #dcef4cc5
 import json, re, zlib
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,23 +33,16 @@ from ..core import KdError, fingerprint, seed_all
 from ..load import PairLoader, Ragged, Texts, pad, tokenise
 from ..pairs import norm_text, stem
 from .core import Student
-from ..teacher.encoder import Encoder, NoValid, StopOnNaN, autocast, bert_inputs
+from ..teacher.encoder import Encoder, NoValid, StopOnNaN, bert_inputs
 
 # %% ../../nbs/41_student.text.ipynb #b832cd72
-@torch.no_grad()
 def token_vectors(
     encoder:Encoder, # The teacher's encoder
     bs:int=2048,     # Tokens in a batch
+    keep:int=0,      # Keep what so many of the encoder's lowest layers make of them
 )->np.ndarray: # (V, d) float32
     "One vector a token of the vocabulary: the encoder's output for the token alone"
-    t = encoder.texts.tokenizer
-    ids = torch.arange(encoder.body.get_input_embeddings().num_embeddings)
-    dev = next(encoder.parameters()).device
-    encoder.eval(); out = []
-    for i in ids.split(bs):
-        x = torch.stack([torch.full_like(i, t.cls_token_id), i, torch.full_like(i, t.sep_token_id)], 1).to(dev)
-        with autocast(dev): out.append(encoder({'input_ids':x, 'attention_mask':torch.ones_like(x)}).float().cpu())
-    return torch.cat(out).numpy()
+    return encoder.vectors(encoder.texts.tokens(encoder.body.get_input_embeddings().num_embeddings), bs, keep)
 
 def principal_axes(
     vecs:np.ndarray, # (n, d)
@@ -250,6 +244,18 @@ def distinct(
     u,i = torch.cat([t.reshape(-1) for t in ts]).unique(return_inverse=True)
     return u, [o.view(t.shape) for o,t in zip(i.split([t.numel() for t in ts]), ts)]
 
+# %% ../../nbs/41_student.text.ipynb #b8d2b03c
+def _all_rows(side, state, prefix, _):
+    "While only some tokens are parameters: a saved state has all of them"
+    for k,o in zip('ew', side.few[1] if side.few else ()):
+        w = o.weight.detach().clone(); w[side.few[0]>=0] = state[f'{prefix}{k}.weight'].detach(); state[f'{prefix}{k}.weight'] = w
+
+def _some_rows(side, state, prefix, *_):
+    "While only some tokens are parameters: a state that is loaded gives them theirs"
+    for k in 'ew' if side.few else '':
+        if f'{prefix}{k}.weight' in state: state[f'{prefix}{k}.weight'] = state[f'{prefix}{k}.weight'][side.few[0]>=0]
+
+# %% ../../nbs/41_student.text.ipynb #0cfe0546
 class TokenSide(nn.Module):
     "Texts (B, W) of token ids → vectors (n, d) and weights (n,) of their distinct tokens, and each text as rows of them"
     def __init__(self, vecs, idf):
@@ -257,6 +263,8 @@ class TokenSide(nn.Module):
         self.e = nn.Embedding.from_pretrained(torch.as_tensor(vecs), freeze=False, padding_idx=0)
         w = torch.as_tensor(idf)[:,None]
         self.w = nn.Embedding.from_pretrained(torch.log(torch.expm1(w/w.mean())), freeze=False)
+        self.few = None
+        self.register_state_dict_post_hook(_all_rows); self.register_load_state_dict_pre_hook(_some_rows)
 
     @torch.no_grad()
     def start(self, vecs):
@@ -265,8 +273,15 @@ class TokenSide(nn.Module):
         self.e.weight.copy_(v/v.norm(dim=1).mean()); self.e.weight[0] = 0
 
     def forward(self, *ts):
-        u,rows = distinct(*ts)
-        return self.e(u), F.softplus(self.w(u)[:,0])*(u>0), rows
+        u,rows = distinct(*ts); e,w = self.of(u)
+        return e, F.softplus(w[:,0])*(u>0), rows
+
+    def of(self, u):
+        "Vectors (n, d) and raw weights (n, 1) of tokens"
+        if self.few is None: return self.e(u), self.w(u)
+        at,whole = self.few; i = at[u]; known = i>=0; now = self.e,self.w
+        if known.all(): return [o(i) for o in now]
+        return [torch.where(known[:,None], o(i.clamp(min=0)), p.weight.detach()[u]) for o,p in zip(now, whole)]
 
     def mean(self, e, w, i):
         "Weights (B, W) of each text's tokens, 0 for padding, and the weighted mean (B, d) of their vectors"
@@ -278,6 +293,23 @@ class TokenSide(nn.Module):
         "The weighted means (B, d) of texts"
         e,w,rows = self(*ts)
         return [self.mean(e, w, i)[1] for i in rows]
+
+# %% ../../nbs/41_student.text.ipynb #4fbff6a5
+@patch
+@contextmanager
+def only(self:TokenSide,
+    tokens, # Ids that training will meet
+):
+    "For as long as this lasts, only these tokens have parameters; the others are read as they are (and no weight decay shrinks them)"
+    used = torch.from_numpy(np.unique(np.append(np.asarray(tokens, np.int64), 0))); whole = self.e,self.w # Padding is always among them
+    at = torch.full((len(self.e.weight),), -1); at[used] = torch.arange(len(used))
+    few = lambda o: nn.Embedding.from_pretrained(o.weight.detach()[used], freeze=False, padding_idx=o.padding_idx)
+    self.e,self.w,self.few = *(few(o) for o in whole), (at,whole)
+    try: yield
+    finally:
+        with torch.no_grad():
+            for o,p in zip(whole, (self.e,self.w)): o.weight[used] = p.weight
+        (self.e,self.w),self.few = whole,None
 
 # %% ../../nbs/41_student.text.ipynb #a2f8ef74
 class TwoTowerModel(nn.Module):
@@ -345,6 +377,11 @@ class StaticStudent(TextStudent):
         words = list(self.model.side.parameters()); own = {id(p) for p in words}
         return [{'params':words, 'lr':lr/4}, {'params':[p for p in self.model.parameters() if id(p) not in own], 'lr':lr}]
 
+    def training(self, context, item):
+        "While this lasts, only the tokens of these texts are parameters"
+        a,b,_ = self.tokens(context, item)
+        return self.model.side.only(np.concatenate([r[i] for r,c in ((self.tq.rows, a), (self.td.rows, b)) for i in np.unique(c)]))
+
     @classmethod
     def blank(cls, cfg): return np.zeros((cfg['vocab'],cfg['dim']), np.float32),np.ones(cfg['vocab'], np.float32)
 
@@ -363,6 +400,16 @@ class TextMean(nn.Module):
     def forward(self, t): return F.normalize(self.side.means(t)[0], dim=-1)  # (B, d)
 
 # %% ../../nbs/41_student.text.ipynb #90bb3d6e
+def _fit_means(side, dl, epochs, lr, seed):
+    "Train the weighted means of texts to point where the soft labels do"
+    opt = lambda params, lr, **kw: OptimWrapper(params, torch.optim.AdamW, lr=lr, weight_decay=0., fused=True, **kw)
+    learn = Learner(DataLoaders(dl, dl), TextMean(side), loss_func=lambda s,y,w,t: (1-(s*t).sum(-1)).mean(), opt_func=opt,
+                    splitter=lambda m: [list(m.side.e.parameters()), list(m.side.w.parameters())], cbs=[GradientClip(1.), StopOnNaN()])
+    seed_all(seed)
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, np.array([lr, 3*lr]), pct_start=.1, div=10, cbs=NoValid())
+    learn.opt = None # Its parameters are not the model's any more
+    return learn
+
 @patch
 def fit_embeddings(self:StaticStudent,
     texts,       # n distinct texts: items and queries
@@ -379,11 +426,7 @@ def fit_embeddings(self:StaticStudent,
     y = vecs@P; y = y/np.maximum(np.linalg.norm(y, axis=1, keepdims=True), 1e-9)
     c = self.td.codes(texts)
     dl = PairLoader(lambda i: pad(self.td.rows, c[i]), self.td.rows.lens[c], soft=y, bs=bs, seed=seed)
-    opt = lambda params, lr, **kw: OptimWrapper(params, torch.optim.AdamW, lr=lr, weight_decay=0., **kw)
-    learn = Learner(DataLoaders(dl, dl), TextMean(side), loss_func=lambda s,y,w,t: (1-(s*t).sum(-1)).mean(), opt_func=opt,
-                    splitter=lambda m: [list(m.side.e.parameters()), list(m.side.w.parameters())], cbs=[GradientClip(1.), StopOnNaN()])
-    seed_all(seed)
-    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, np.array([lr, 3*lr]), pct_start=.1, div=10, cbs=NoValid())
+    with side.only(self.td.rows.flat): learn = _fit_means(side, dl, epochs, lr, seed)
     self.finish()
     return learn
 

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['minilm_sha256', 'teacher_kinds', 'check_weights', 'model_source', 'bf16_gain', 'autocast', 'Autocast', 'StopOnNaN',
-           'NoValid', 'one_cycle', 'bert_inputs', 'mean_of_parts', 'Encoder', 'weights_fingerprint', 'OneLogit',
-           'CrossEncoder', 'GridLoader', 'by_width', 'grid_loss', 'Grid', 'platt', 'freeze_lowest', 'TwinEncoder',
-           'blend', 'MixTeacher', 'load_teacher']
+           'NoValid', 'one_cycle', 'bert_inputs', 'mean_of_parts', 'body_layers', 'Hidden', 'Encoder', 'kept_inputs',
+           'weights_fingerprint', 'OneLogit', 'CrossEncoder', 'platt', 'label_logits', 'GridLoader', 'by_width',
+           'grid_loss', 'Grid', 'freeze_lowest', 'TwinEncoder', 'blend', 'keep_if_frozen', 'MixTeacher', 'load_teacher']
 
 # %% ../../nbs/31_teacher.encoder.ipynb #83e87ee5
 import inspect, os, shutil, time
 from contextlib import contextmanager, nullcontext
+from copy import deepcopy
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,9 +30,10 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import Tensor
 
+from ..callback import DistillCallback
 from ..core import KdError, fingerprint, load_json, save_json, seed_all, sha256_file, versions
 from ..load import PairLoader, Ragged, Texts, length_batches, pad
-from ..losses import task_loss
+from ..losses import get_loss, needs_group, task_loss
 from ..pairs import check_pairs, sentences
 from .core import Teacher, check_finite
 
@@ -187,6 +189,69 @@ def mean_of_parts(
     x = np.add.reduceat(np.asarray(E)*np.asarray(w, np.float32)[:,None], at) if len(at) else np.empty((0, np.shape(E)[-1]))
     return (x/np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
+# %% ../../nbs/31_teacher.encoder.ipynb #b2a2a378
+def body_layers(
+    body:nn.Module, # A transformers encoder
+)->list: # Its layers, lowest first
+    "The stack of layers: the longest list of modules"
+    return list(max((m for m in body.modules() if isinstance(m, nn.ModuleList)), key=len, default=[]))
+
+@contextmanager
+def _given(layers, h):
+    "Let layers give `h`, whatever they get (one thread at a time: the layers are changed while this lasts)"
+    old = [l.__dict__.get('forward') for l in layers]
+    try:
+        for l in layers: l.forward = lambda *a, **k: h
+        yield
+    finally:
+        for l,f in zip(layers, old):
+            if f is None: l.__dict__.pop('forward', None)
+            else: l.forward = f
+
+@contextmanager
+def _noted(layer):
+    "A list that receives what a layer gives"
+    out = []; hook = layer.register_forward_hook(lambda m, args, o: out.append(o))
+    try: yield out
+    finally: hook.remove()
+
+# %% ../../nbs/31_teacher.encoder.ipynb #58547ebc
+class Hidden:
+    "States of texts after the lowest layers of an encoder, (tokens, d), kept while those layers stay as they are"
+    def __init__(self,
+        layers:int, # How many layers they have passed, at least 1
+        most:int=700_000, # Tokens that are kept (1.1 GB at width 384 in float32)
+    ):
+        self.layers,self.most,self.flat,self.rows,self.at = layers,most,None,Ragged([], []),{}
+
+    def add(self,
+        codes, # Distinct rows of the encoder's texts
+        lens,  # Tokens of each, with the special ones
+    ):
+        "Make room for texts that will be `put`, as long as there is some"
+        new = np.flatnonzero(~self.has(codes)); new = new[len(self.rows.flat)+np.cumsum(lens[new])<=self.most]
+        self.at.update(zip(np.asarray(codes)[new].tolist(), range(len(self.rows), len(self.rows)+len(new))))
+        lens = np.concatenate([self.rows.lens, lens[new]]); self.rows = Ragged(np.arange(lens.sum()), lens)
+
+    def has(self, codes)->np.ndarray: # (n,) bool
+        "Which texts are kept"
+        return np.fromiter((c in self.at for c in np.asarray(codes).tolist()), bool)
+
+    def places(self, codes)->Tensor: # (B, W), -1 where there is no token
+        "Where the tokens of some texts stand"
+        return pad(self.rows, [self.at[c] for c in np.asarray(codes).tolist()], -1)
+
+    def put(self, codes, h):
+        "Keep the states (B, W, d) of a batch of texts, those for which there is room"
+        h = h.detach().cpu(); lack = len(self.rows.flat)-(0 if self.flat is None else len(self.flat))
+        if lack: self.flat = torch.cat([*([] if self.flat is None else [self.flat]), torch.empty(lack, h.shape[-1], dtype=h.dtype)])
+        some = self.has(codes); p = self.places(np.asarray(codes)[some]); m = p>=0
+        if some.any(): self.flat[p[m]] = h[torch.from_numpy(some)][:,:p.shape[1]][m]
+
+    def take(self, codes)->Tensor: # (B, W, d)
+        "The states of some texts; padding holds those of some token, which a model masks"
+        return self.flat[self.places(codes).clamp(min=0)]
+
 # %% ../../nbs/31_teacher.encoder.ipynb #02e1b597
 class Encoder(nn.Module):
     "A sentence encoder: mean of the last hidden states, of length 1"
@@ -198,31 +263,75 @@ class Encoder(nn.Module):
         super().__init__()
         from transformers import AutoModel, AutoTokenizer
         self.body = name if isinstance(name, nn.Module) else _load(AutoModel, name)
-        self.texts = Texts(tokenizer or _load(AutoTokenizer, name), max_len)
+        self.texts,self.hidden = Texts(tokenizer or _load(AutoTokenizer, name), max_len), None
+        self.dropout,self.more = True,None # Other parts of what a layer gives, if that is a tuple
 
     def train(self, mode:bool=True):
-        "Frozen layers stay in eval mode: they compute what they will compute when the encoder is used, and quicker"
-        super().train(mode)
+        "Frozen layers stay in eval mode: they compute what they will compute when the encoder is used, and quicker; all do without dropout"
+        super().train(mode and self.dropout)
         for m in self.modules() if mode else ():
             p = list(m.parameters())
             if p and not any(o.requires_grad for o in p): m.eval()
         return self
 
     def forward(self, x:dict)->Tensor: # (B, d)
-        h = self.body(**_taken(self.body, x)).last_hidden_state  # (B, W, d)
+        h = self.states(x)
         m = x['attention_mask'][...,None].to(h.dtype)
         return F.normalize(((h*m).sum(1)/m.sum(1).clamp(min=1)).float(), dim=-1)
 
-    def encode(self,
-        texts,       # n texts
-        bs:int=256,  # Texts in a batch
-    )->np.ndarray: # (n, d) float32, rows of length 1
-        "Embed texts: the mean of their sentences, each distinct one read once, in batches of like length"
-        parts = [sentences(t) for t in texts]
-        c = self.texts.codes([s for p in parts for s in p])
-        u,inv = np.unique(c, return_inverse=True)
-        E = _by_length(self, self.texts.rows.lens[u], lambda b: bert_inputs(self.texts, u[b]), bs)
-        return mean_of_parts(check_finite(E, 'the encoder')[inv], self.texts.rows.lens[c].clip(1), [len(p) for p in parts])
+# %% ../../nbs/31_teacher.encoder.ipynb #f2ca8bb6
+@patch
+def states(self:Encoder, x:dict)->Tensor: # (B, W, d)
+    "The last hidden states: from the tokens, or from the states of the lowest layers, if `x` has them as `hidden`"
+    run = lambda: self.body(**_taken(self.body, x)).last_hidden_state
+    if 'hidden' in x:
+        h = x['hidden'] if self.more is None else (x['hidden'], *self.more)
+        with _given(body_layers(self.body)[:self.low], h): return run()
+    if 'rows' not in x or self.hidden is None: return run()
+    with _noted(body_layers(self.body)[self.low-1]) as out: h = run()
+    self._keep(x['rows'].cpu(), out)
+    return h
+
+@patch
+def _keep(self:Encoder, rows, out):
+    "Keep what the last of the lowest layers gave; not, if it gives more than states, or comes twice"
+    o = out[0]; self.more = o[1:] if isinstance(o, tuple) else None
+    if len(out)==1 and not any(m is not None for m in self.more or ()): self.hidden.put(rows, o if self.more is None else o[0])
+    else: self.hidden = None
+
+# %% ../../nbs/31_teacher.encoder.ipynb #9e9f5c77
+@patch
+def vectors(self:Encoder,
+    codes,       # (n,) distinct rows of the texts
+    bs:int=256,  # Texts in a batch
+    keep:int=0,  # Keep what so many of the lowest layers make of these texts, see `Hidden`
+)->np.ndarray: # (n, d) float32, rows of length 1
+    "Embed sentences by row numbers, in batches of like length"
+    lens,h = self.texts.rows.lens[codes],self.hidden
+    note = bool(keep) and not (h and h.layers==keep and h.has(codes).all())
+    if note:
+        self.low,self.hidden = keep,h if h and h.layers==keep else Hidden(keep)
+        self.hidden.add(codes, lens+2)
+    def f(b):
+        c = codes[b]
+        return {**bert_inputs(self.texts, c), 'rows':torch.as_tensor(c)} if note else kept_inputs(self.texts, self.hidden, c)
+    apart = self.hidden.has(codes) if self.hidden and not note else None
+    try: return check_finite(_by_length(self, lens, f, bs, apart), 'the encoder')
+    except BaseException:
+        if note: self.hidden = None # Half of it is not filled
+        raise
+
+@patch
+def encode(self:Encoder,
+    texts,       # n texts
+    bs:int=256,  # Sentences in a batch
+    keep:int=0,  # Keep what so many of the lowest layers make of them, see `Hidden`
+)->np.ndarray: # (n, d) float32, rows of length 1
+    "Embed texts: the mean of their sentences, each distinct one read once"
+    parts = [sentences(t) for t in texts]
+    c = self.texts.codes([s for p in parts for s in p])
+    u,inv = np.unique(c, return_inverse=True)
+    return mean_of_parts(self.vectors(u, bs, keep)[inv], self.texts.rows.lens[c].clip(1), [len(p) for p in parts])
 
 # %% ../../nbs/31_teacher.encoder.ipynb #d297bbc4
 def _taken(model, x):
@@ -230,12 +339,26 @@ def _taken(model, x):
     known = {'input_ids','attention_mask', *inspect.signature(model.forward).parameters}
     return {k:v for k,v in x.items() if k in known}
 
-def _by_length(model, lens, inputs, bs):
+def kept_inputs(
+    texts:Texts,
+    hidden:Hidden, # What was kept of them (None: nothing)
+    codes,         # (B,) rows of the texts
+)->dict: # Inputs of an `Encoder`
+    "Inputs of some texts, with their hidden states if all of them are kept"
+    x = bert_inputs(texts, codes)
+    return {**x, 'hidden':hidden.take(codes)} if hidden and hidden.has(codes).all() else x
+
+def _batches(lens, bs, apart=None):
+    "Batches of like length; rows that are marked come in batches of their own"
+    if apart is None: return length_batches(lens, bs)
+    return [i[b] for i in (np.flatnonzero(apart), np.flatnonzero(~apart)) for b in length_batches(np.asarray(lens)[i], bs)]
+
+def _by_length(model, lens, inputs, bs, apart=None):
     "Outputs of a model for n rows, in batches of like length, in eval mode, in the precision that pays"
     dev,was = next(model.parameters()).device, model.training
     model.eval(); out = None
     try:
-        for b in length_batches(lens, bs):
+        for b in _batches(lens, bs, apart):
             with torch.no_grad(), autocast(dev): y = model({k:v.to(dev) for k,v in inputs(b).items()}).float().cpu().numpy()
             if out is None: out = np.empty((len(lens), *y.shape[1:]), np.float32)
             out[b] = y
@@ -271,10 +394,10 @@ class CrossEncoder(Teacher):
         seed_all(seed)
         self.model = (name if isinstance(name, nn.Module) else _load(AutoModelForSequenceClassification, name, num_labels=1)).to(device)
         self.texts = Texts(tokenizer or _load(AutoTokenizer, name), max_len)
-        self.cfg = {'max_len':max_len, 'freeze_words':freeze_words}
+        self.cfg = {'max_len':max_len, 'freeze_words':freeze_words, 'slope':1., 'offset':0.}
         self.model.get_input_embeddings().weight.requires_grad_(not freeze_words)
 
-    def fingerprint(self): return weights_fingerprint(self.model, self.cfg['max_len'])
+    def fingerprint(self): return weights_fingerprint(self.model, *(self.cfg[k] for k in ('max_len','slope','offset')))
 
     @property
     def n_params(self): return sum(p.numel() for p in self.model.parameters())
@@ -285,11 +408,39 @@ class CrossEncoder(Teacher):
         return lambda i: bert_inputs(self.texts, a[i], b[i]), self.texts.rows.lens[a]+self.texts.rows.lens[b]+3
 
     def logits(self, context, item, bs:int=256):
-        "The raw scores of (context, item) pairs"
+        "The scores of (context, item) pairs, as logits"
         f,lens = self.collate(context, item)
-        return _by_length(OneLogit(self.model), lens, f, bs)
+        return self.cfg['slope']*_by_length(OneLogit(self.model), lens, f, bs)+self.cfg['offset']
+
+# %% ../../nbs/31_teacher.encoder.ipynb #8510f1b7
+def platt(
+    x,        # (n,) scores
+    label,    # (n,) labels in [0, 1]
+)->tuple: # (slope, offset)
+    "Logistic regression of graded labels on one score (Platt 1999)"
+    from sklearn.linear_model import LogisticRegression
+    x,y = np.asarray(x, float).reshape(-1,1), np.asarray(label, float)
+    m = LogisticRegression(C=1e6).fit(np.concatenate([x,x]), np.repeat([1,0], len(x)), sample_weight=np.concatenate([y,1-y]))
+    return float(m.coef_[0,0]), float(m.intercept_[0])
+
+# %% ../../nbs/31_teacher.encoder.ipynb #07127fcc
+def label_logits(
+    label,         # (n,) labels in [0, 1]
+    edge:float=.02,# Labels stay this far from 0 and 1
+)->np.ndarray: # (n,) float32
+    "Logits of graded labels, for losses that compare logits"
+    y = np.clip(np.asarray(label, float), edge, 1-edge)
+    return np.log(y/(1-y)).astype(np.float32)
 
 # %% ../../nbs/31_teacher.encoder.ipynb #b25006a6
+def _loader(model, d, loss, bs, seed):
+    "Batches of labelled pairs; for a ranking loss with the labels' logits as soft labels, several pairs of a query in a batch"
+    f,lens = model.collate(d.context, d.item)
+    kw = {'bs':bs, 'seed':seed, 'device':model.model.device}
+    if not needs_group(get_loss(loss)): return PairLoader(f, lens, d.label, d.get('weight'), **kw)
+    by = pd.factorize(d.group)[0]; g = torch.from_numpy(by)
+    return PairLoader(lambda i: {**f(i), 'group':g[i]}, lens, d.label, d.get('weight'), label_logits(d.label), by, **kw)
+
 @patch
 def fit(self:CrossEncoder,
     pairs:pd.DataFrame, # Labelled pairs (unlabelled ones are left out)
@@ -298,24 +449,28 @@ def fit(self:CrossEncoder,
     bs:int=64,
     wd:float=.01,
     seed:int=0,
-    loss_func=task_loss,# Of (logits, labels, weights)
+    loss='bce',         # Of each pair ('bce', or a function of logits, labels, weights), or within a query ('ranknet', 'listwise')
     cbs=(),             # More fastai callbacks
 )->Learner: # With its recorder
     "Fine-tune on labelled pairs"
     d = check_pairs(pairs).dropna(subset='label')
     if not len(d): raise KdError('the teacher cannot be fine-tuned: no pair has a label')
-    f,lens = self.collate(d.context, d.item)
-    seed_all(seed)
-    dl = PairLoader(f, lens, d.label, d.get('weight'), bs=bs, seed=seed, device=self.model.device)
-    learn = _learner(OneLogit(self.model), dl, lambda s,y,w,t: loss_func(s,y,w), lr, wd, cbs)
-    return one_cycle(learn, epochs, lr)
+    task,rank = (task_loss if isinstance(loss, str) else loss),isinstance(loss, str) and needs_group(get_loss(loss))
+    dl = _loader(self, d, loss if rank else 'bce', bs, seed)
+    seed_all(seed); self.cfg |= {'slope':1., 'offset':0.}
+    more = [DistillCallback(loss=loss, alpha=1., T=1.)] if rank else []
+    learn = _learner(OneLogit(self.model), dl, lambda s,y,w,*t: task(s,y,w), lr, wd, [*more, *cbs])
+    one_cycle(learn, epochs, lr)
+    s = d.sample(min(len(d), 5000), random_state=seed)
+    if rank and s.label.nunique()>1: self.cfg['slope'],self.cfg['offset'] = platt(self.score(s), s.label)
+    return learn
 
 # %% ../../nbs/31_teacher.encoder.ipynb #1640a492
 class GridLoader(DataLoader):
     "Batches of queries × items with all their labels: `(x, label)`, label (m, n)"
     n_inp = 1
     def __init__(self,
-        texts:Texts,
+        encoder:Encoder, # Whose inputs the batches are; it may forget its texts meanwhile
         pairs:pd.DataFrame, # Labelled pairs
         n_batch:int,        # Batches in an epoch
         m:int=16,           # Queries in a batch
@@ -324,13 +479,13 @@ class GridLoader(DataLoader):
         seed:int=0,
         device='cpu',
     ):
-        q,self.queries = pd.factorize(pairs.context)
-        d,self.items = pd.factorize(pairs.item)
-        self.qi,self.parts = texts.codes(self.queries),[texts.codes(sentences(d)) for d in self.items]
+        (q,self.queries),(d,self.items) = (pd.factorize(pairs[c]) for c in ('context','item'))
+        self.texts,self.hidden,codes = encoder.texts,encoder.hidden,encoder.texts.codes
+        self.qi,self.parts = codes(self.queries),[codes(sentences(d)) for d in self.items]
         y,rows = pairs.label.to_numpy(), np.split(np.argsort(q, kind='stable'), np.cumsum(np.bincount(q))[:-1])
         self.label = [dict(zip(d[i], y[i])) for i in rows]
         self.hi,self.lo = [d[i[y[i]>=.5]] for i in rows],[d[i[y[i]<.5]] for i in rows]
-        self.texts,self.n_batch,self.m,self.pos,self.neg,self.seed,self.epoch = texts,n_batch,min(m, len(self.queries)),pos,neg,seed,0
+        self.n_batch,self.m,self.pos,self.neg,self.seed,self.epoch = n_batch,min(m, len(self.queries)),pos,neg,seed,0
         super().__init__(dataset=range(n_batch), bs=1, num_workers=0, device=torch.device(device))
 
     def cut(self, rng):
@@ -339,14 +494,14 @@ class GridLoader(DataLoader):
         qs = rng.choice(len(self.queries), self.m, replace=False)
         ds = np.unique(np.concatenate([some(p[q], k) for q in qs for p,k in ((self.hi,self.pos),(self.lo,self.neg))]))
         y = torch.tensor([[self.label[q].get(d, 0.) for d in ds] for q in qs], dtype=torch.float32)  # (m, n)
-        return {'q':bert_inputs(self.texts, self.qi[qs]), **self.sides(ds)}, y
+        return {'q':kept_inputs(self.texts, self.hidden, self.qi[qs]), **self.sides(ds)}, y
 
     def sides(self, ds):
         "Inputs of the distinct sentences of some items, and what each weighs in each item: (n, n_sentence)"
         c = np.concatenate([self.parts[d] for d in ds]); u,inv = np.unique(c, return_inverse=True)
         w = torch.zeros(len(ds), len(u))
         w[np.repeat(np.arange(len(ds)), [len(self.parts[d]) for d in ds]), inv] = torch.tensor(self.texts.rows.lens[c].clip(1)).float()
-        return {'d':bert_inputs(self.texts, u), 'w':w/w.sum(1, keepdim=True)}
+        return {'d':kept_inputs(self.texts, self.hidden, u), 'w':w/w.sum(1, keepdim=True)}
 
     def create_batches(self, samps):
         rng = np.random.default_rng([self.seed, self.epoch]); self.epoch += 1
@@ -383,17 +538,6 @@ class Grid(nn.Module):
         d = F.normalize(x['w']@by_width(self.encoder, x['d']), dim=-1)             # (n, d)
         return by_width(self.encoder, x['q'])@d.T*self.log_scale.exp()             # (m, n)
 
-# %% ../../nbs/31_teacher.encoder.ipynb #81f96d60
-def platt(
-    x,        # (n,) scores
-    label,    # (n,) labels in [0, 1]
-)->tuple: # (slope, offset)
-    "Logistic regression of graded labels on one score (Platt 1999)"
-    from sklearn.linear_model import LogisticRegression
-    x,y = np.asarray(x, float).reshape(-1,1), np.asarray(label, float)
-    m = LogisticRegression(C=1e6).fit(np.concatenate([x,x]), np.repeat([1,0], len(x)), sample_weight=np.concatenate([y,1-y]))
-    return float(m.coef_[0,0]), float(m.intercept_[0])
-
 # %% ../../nbs/31_teacher.encoder.ipynb #4f7ab30d
 def freeze_lowest(
     body:nn.Module,   # A transformers encoder
@@ -402,8 +546,7 @@ def freeze_lowest(
     "Freeze a share of the lowest layers and all that lies below them; the rest may learn"
     if not 0<=share<=1: raise KdError(f'freeze is {share}: expected a share from 0 to 1')
     body.requires_grad_(True)
-    layers = max((m for m in body.modules() if isinstance(m, nn.ModuleList)), key=len, default=[])
-    n = int(share*len(layers))
+    layers = body_layers(body); n = int(share*len(layers))
     below = [body.get_input_embeddings(), getattr(body, 'embeddings', None)] if n else []
     for m in filter(None, [*layers[:n], *below]): m.requires_grad_(False)
     return n
@@ -421,7 +564,7 @@ class TwinEncoder(Teacher):
     ):
         self.encoder = Encoder(name, tokenizer, max_len).to(device)
         self.cfg = {'max_len':max_len, 'freeze_words':freeze_words, 'freeze':freeze, 'slope':10., 'offset':-5.}
-        freeze_lowest(self.encoder.body, freeze)
+        self.frozen = freeze_lowest(self.encoder.body, freeze) # Layers
         if freeze_words: self.encoder.body.get_input_embeddings().weight.requires_grad_(False)
         self.forget()
 
@@ -431,9 +574,9 @@ class TwinEncoder(Teacher):
     def n_params(self): return sum(p.numel() for p in self.encoder.parameters())
 
     def forget(self):
-        "Drop the embeddings and tokens that were kept"
+        "Drop the embeddings, hidden states and tokens that were kept"
         self.kept,e = {},self.encoder
-        e.texts = Texts(e.texts.tokenizer, e.texts.max_len)
+        e.texts,e.hidden = Texts(e.texts.tokenizer, e.texts.max_len),None
 
     def embed(self, texts):
         "Embeddings, each text once for good (until the weights change, or `forget`)"
@@ -444,6 +587,19 @@ class TwinEncoder(Teacher):
     def logits(self, context, item):
         "Calibrated cosines of (context, item) pairs"
         return self.cfg['slope']*(self.embed(context)*self.embed(item)).sum(1)+self.cfg['offset']
+
+# %% ../../nbs/31_teacher.encoder.ipynb #a9f3f3bd
+@patch(cls_method=True)
+def of(cls:TwinEncoder,
+    encoder:Encoder, # Copied; what it kept of texts is taken over if the twin's frozen layers made it
+    **kwargs,        # `freeze`, `freeze_words`, `device`
+):
+    "A twin that starts from an encoder"
+    kwargs.setdefault('device', next(encoder.parameters()).device)
+    t,f = cls(deepcopy(encoder.body), encoder.texts.tokenizer, encoder.texts.max_len, **kwargs),encoder.hidden
+    e = t.encoder; e.texts = encoder.texts
+    if f and f.layers<=t.frozen: e.hidden,e.low,e.more = f,encoder.low,encoder.more
+    return t
 
 # %% ../../nbs/31_teacher.encoder.ipynb #5e0f1b77
 @torch.no_grad()
@@ -458,6 +614,18 @@ def blend(
         if v.is_floating_point(): v.lerp_(start[k].to(v), keep)
     return model
 
+# %% ../../nbs/31_teacher.encoder.ipynb #9e2cbde1
+def keep_if_frozen(
+    encoder:Encoder,
+):
+    "Drop the hidden states that were kept if what they come from is about to be trained"
+    if encoder.hidden is None: return
+    dev = next(encoder.parameters()).device
+    x = {k:v.to(dev) for k,v in bert_inputs(encoder.texts, [next(iter(encoder.hidden.at))]).items()}
+    with torch.enable_grad(), _noted(body_layers(encoder.body)[encoder.low-1]) as out: encoder.states(x)
+    o = out[0][0] if isinstance(out[0], tuple) else out[0]
+    if o.requires_grad: encoder.hidden = None
+
 # %% ../../nbs/31_teacher.encoder.ipynb #093c7627
 @patch
 def fit(self:TwinEncoder,
@@ -468,19 +636,22 @@ def fit(self:TwinEncoder,
     wd:float=.01,
     scale:float=20.,    # First value of the learned scale of the cosine
     keep:float=.4,      # Share of the starting weights in the result (.4: chosen on validation queries; 0: plain fine-tuning)
+    dropout:bool=False, # Keep the model's dropout in training (a step takes a quarter longer, and validation queries gain nothing)
     seed:int=0,
     cbs=(),             # More fastai callbacks
 )->Learner: # With its recorder
     "Fine-tune on labelled pairs, in grids of queries and items, average with the starting weights, and calibrate"
     d = check_pairs(pairs).dropna(subset='label')
     if not len(d): raise KdError('the teacher cannot be fine-tuned: no pair has a label')
-    seed_all(seed); self.forget()
+    seed_all(seed); self.kept = {}; keep_if_frozen(self.encoder)
     start = {k:v.clone() for k,v in self.encoder.state_dict().items()}
     dev = next(self.encoder.parameters()).device
-    dl = GridLoader(self.encoder.texts, d, n_batch, m, seed=seed, device=dev)
+    dl = GridLoader(self.encoder, d, n_batch, m, seed=seed, device=dev)
     learn = _learner(Grid(self.encoder, scale), dl, grid_loss, lr, wd, cbs)
-    one_cycle(learn, 1, lr)
-    blend(self.encoder, start, keep); self.forget()
+    self.encoder.dropout = dropout
+    try: one_cycle(learn, 1, lr)
+    finally: self.encoder.dropout = True
+    blend(self.encoder, start, keep); self.kept = {}
     s = d.sample(min(len(d), 20_000), random_state=seed)
     cos = (self.embed(s.context.tolist())*self.embed(s.item.tolist())).sum(1)  # (n,)
     if s.label.nunique()>1: self.cfg['slope'],self.cfg['offset'] = platt(cos, s.label)
