@@ -264,7 +264,8 @@ class Encoder(nn.Module):
         from transformers import AutoModel, AutoTokenizer
         self.body = name if isinstance(name, nn.Module) else _load(AutoModel, name)
         self.texts,self.hidden = Texts(tokenizer or _load(AutoTokenizer, name), max_len), None
-        self.dropout,self.more = True,None # Other parts of what a layer gives, if that is a tuple
+        self.dropout = True           # When it is trained
+        self.low,self.more = 0,None   # Layers below what was kept; other parts of what a layer gives, if that is a tuple
 
     def train(self, mode:bool=True):
         "Frozen layers stay in eval mode: they compute what they will compute when the encoder is used, and quicker; all do without dropout"
