@@ -270,7 +270,7 @@ def held_to(
 ):
     "Run a block on a stated number of threads"
     from threadpoolctl import threadpool_limits
-    with threadpool_limits(threads), n_threads(threads): yield
+    with n_threads(threads), threadpool_limits(threads): yield # In this order torch's own number is seen, and comes back, MKL's too
 
 # %% ../nbs/60_compare.ipynb #8174f503
 def _timed(f, queries, n_items, size, repeats, warm, seconds, rng):
