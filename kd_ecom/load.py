@@ -138,7 +138,7 @@ class PairLoader(DataLoader):
         label=None,     # (n,) labels in [0, 1], NaN = unlabelled (all, if None)
         weight=None,    # (n,) weights (1 if None)
         soft=None,      # (n,) or (n, C) teacher logits, NaN = none (no soft labels, if None)
-        group=None,     # (n,) whole numbers: batches hold several pairs of a group
+        group=None,     # (n,) whole numbers: batches hold several pairs of a group, and inputs its number, `group`
         bs:int=64,      # Pairs in a batch
         per:int=8,      # Pairs of one group in a batch, if there are groups
         shuffle:bool=True,
@@ -148,12 +148,15 @@ class PairLoader(DataLoader):
         n = len(lens)
         if not n: raise KdError('loader: there are no pairs')
         self.pair_cols = (_column(label, n, np.nan), _column(weight, n, 1.), _column(soft, n, np.nan))
-        self.pair_x,self.lens,self.group,self.per,self.seed,self.epoch = collate,np.asarray(lens),group,per,seed,0
+        self.pair_x,self.lens,self.per,self.seed,self.epoch = collate,np.asarray(lens),per,seed,0
+        self.group = None if group is None else np.asarray(group)
         super().__init__(dataset=range(n), bs=bs, shuffle=shuffle, num_workers=0, device=device or torch.device('cpu'))
 
     def cut(self, idx):
         "One batch: rows `idx` as (x, label, weight, soft)"
-        return (self.pair_x(idx), *(torch.from_numpy(np.ascontiguousarray(c[idx], dtype=np.float32)) for c in self.pair_cols))
+        x = self.pair_x(idx)
+        if self.group is not None: x = {**x, 'group':torch.from_numpy(self.group[idx])}
+        return (x, *(torch.from_numpy(np.ascontiguousarray(c[idx], dtype=np.float32)) for c in self.pair_cols))
 
     def order(self):
         "This epoch's batches, as arrays of row numbers"
@@ -163,8 +166,6 @@ class PairLoader(DataLoader):
 
     def create_batches(self, samps):
         "fastai's hook: all batches of one epoch"
-        out = self.order()
-        if self.shuffle: self.epoch += 1
-        return map(self.cut, out)
+        out = self.order(); self.epoch += self.shuffle; return map(self.cut, out)
 
     def __len__(self): return (self.n+self.bs-1)//self.bs if self.group is None else len(self.order())

@@ -95,9 +95,7 @@ def learner(self:Student, pairs, soft=None, alpha=.5, T=1., lr=None, bs=None, se
     _check_fit(pairs, soft)
     f,lens = self.collate(pairs.context.tolist(), pairs.item.tolist())
     by = pd.factorize(pairs.group)[0] if soft is not None and needs_group(get_loss(loss)) else None
-    g = None if by is None else torch.from_numpy(by)
-    x = f if g is None else lambda i: {**f(i), 'group':g[i]}
-    dl = PairLoader(x, lens, pairs.label, pairs.get('weight'), soft, by, bs or self.bs, per, seed=seed)
+    dl = PairLoader(f, lens, pairs.label, pairs.get('weight'), soft, by, bs or self.bs, per, seed=seed)
     more,task = ([], lambda s,y,w,t: task_loss(s,y,w)) if soft is None else ([DistillCallback(loss=loss, alpha=alpha, T=T)], task_loss)
     opt = lambda params, lr, **kw: OptimWrapper(params, torch.optim.AdamW, lr=lr, fused=True, **kw)
     return Learner(DataLoaders(dl, dl), self.model, loss_func=task, lr=lr or self.lr, opt_func=opt,

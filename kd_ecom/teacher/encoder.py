@@ -434,14 +434,6 @@ def label_logits(
     return np.log(y/(1-y)).astype(np.float32)
 
 # %% ../../nbs/31_teacher.encoder.ipynb #b25006a6
-def _loader(model, d, loss, bs, seed):
-    "Batches of labelled pairs; for a ranking loss with the labels' logits as soft labels, several pairs of a query in a batch"
-    f,lens = model.collate(d.context, d.item)
-    kw = {'bs':bs, 'seed':seed, 'device':model.model.device}
-    if not needs_group(get_loss(loss)): return PairLoader(f, lens, d.label, d.get('weight'), **kw)
-    by = pd.factorize(d.group)[0]; g = torch.from_numpy(by)
-    return PairLoader(lambda i: {**f(i), 'group':g[i]}, lens, d.label, d.get('weight'), label_logits(d.label), by, **kw)
-
 @patch
 def fit(self:CrossEncoder,
     pairs:pd.DataFrame, # Labelled pairs (unlabelled ones are left out)
@@ -450,20 +442,22 @@ def fit(self:CrossEncoder,
     bs:int=64,
     wd:float=.01,
     seed:int=0,
-    loss='bce',         # Of each pair ('bce', or a function of logits, labels, weights), or within a query ('ranknet', 'listwise')
+    loss='bce',         # 'bce', a function of (logits, labels, weights), or another name in `losses`: the labels' logits are its teacher
     cbs=(),             # More fastai callbacks
 )->Learner: # With its recorder
     "Fine-tune on labelled pairs"
     d = check_pairs(pairs).dropna(subset='label')
     if not len(d): raise KdError('the teacher cannot be fine-tuned: no pair has a label')
-    task,rank = (task_loss if isinstance(loss, str) else loss),isinstance(loss, str) and needs_group(get_loss(loss))
-    dl = _loader(self, d, loss if rank else 'bce', bs, seed)
+    order = loss!='bce' and not callable(loss) # What was learnt from an order, or from margins, has no level
+    f,lens = self.collate(d.context, d.item)
+    soft,by = label_logits(d.label) if order else None, pd.factorize(d.group)[0] if order and needs_group(get_loss(loss)) else None
+    dl = PairLoader(f, lens, d.label, d.get('weight'), soft, by, bs, seed=seed, device=self.model.device)
     seed_all(seed); self.cfg |= {'slope':1., 'offset':0.}
-    more = [DistillCallback(loss=loss, alpha=1., T=1.)] if rank else []
-    learn = _learner(OneLogit(self.model), dl, lambda s,y,w,*t: task(s,y,w), lr, wd, [*more, *cbs])
+    task,more = (loss if callable(loss) else task_loss),([DistillCallback(loss=loss, alpha=1., T=1.)] if order else [])
+    learn = _learner(OneLogit(self.model), dl, lambda s,y,w,*soft: task(s,y,w), lr, wd, [*more, *cbs])
     one_cycle(learn, epochs, lr)
     s = d.sample(min(len(d), 5000), random_state=seed)
-    if rank and s.label.nunique()>1: self.cfg['slope'],self.cfg['offset'] = platt(self.score(s), s.label)
+    if order and s.label.nunique()>1: self.cfg['slope'],self.cfg['offset'] = platt(self.score(s), s.label)
     return learn
 
 # %% ../../nbs/31_teacher.encoder.ipynb #1640a492
@@ -637,7 +631,7 @@ def fit(self:TwinEncoder,
     wd:float=.01,
     scale:float=20.,    # First value of the learned scale of the cosine
     keep:float=.4,      # Share of the starting weights in the result (.4: chosen on validation queries; 0: plain fine-tuning)
-    dropout:bool=False, # Keep the model's dropout in training (a step takes a quarter longer, and validation queries gain nothing)
+    dropout:bool=False, # Keep the model's dropout in training (slower, and no better on validation queries)
     seed:int=0,
     cbs=(),             # More fastai callbacks
 )->Learner: # With its recorder
