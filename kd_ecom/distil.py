@@ -26,17 +26,18 @@ from .teacher.encoder import Encoder, TwinEncoder
 def all_pairs(
     pairs:pd.DataFrame,          # Pairs; only those of the train split count, if there are splits
     unlabelled:pd.DataFrame=None,# `context`, `item`
-)->pd.DataFrame: # `group`, `context`, `item`, `label`, `weight` (if any): labelled pairs first
+)->pd.DataFrame: # `group`, `context`, `item`, `label`, `weight` (if any), ids and history (if both have them): labelled pairs first
     "The labelled training pairs and the unlabelled ones in one table; a pair that has a label comes once"
     check_pairs(pairs)
     d = pairs[pairs.split=='train'] if 'split' in pairs else pairs
     if not len(d): raise KdError('distil: no training pair: no row has the split "train"')
-    cols = [c for c in ('group','context','item','label','weight') if c in d]
+    ids = [c for c in ('context_id','item_id','history') if c in d and (unlabelled is None or c in unlabelled)]
+    cols = [c for c in ('group','context','item','label','weight') if c in d]+ids
     if unlabelled is None: return d[cols].reset_index(drop=True)
-    u = need_columns(unlabelled, ('context','item'), 'unlabelled')[['context','item']].drop_duplicates()
+    u = need_columns(unlabelled, ('context','item'), 'unlabelled')
     u = u.assign(group=u.context, label=np.nan, **({'weight':1.} if 'weight' in d else {}))
     out = pd.concat([d[cols], u[cols]], ignore_index=True)
-    return out[~out.duplicated(['context','item'])].reset_index(drop=True)
+    return out[~out.duplicated(['context','item',*(c for c in ids if c!='history')])].reset_index(drop=True)
 
 def check_held_out(
     pairs:pd.DataFrame,      # With `split`

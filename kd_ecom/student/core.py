@@ -7,7 +7,8 @@ __all__ = ['students', 'Student', 'StudentTeacher']
 
 # %% ../../nbs/40_student.core.ipynb #a56916bd
 import shutil, tempfile
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,10 @@ class Student:
         "Row numbers → inputs of the model; and the (n,) lengths of the pairs"
         raise NotImplementedError
 
+    def inputs(self, pairs):
+        "What `collate` gives for a table; a student that reads more columns than the two texts replaces it"
+        return self.collate(pairs.context.tolist(), pairs.item.tolist())
+
     def groups(self, lr):
         "Parameter groups for the optimizer"
         return [{'params':[p for p in self.model.parameters() if p.requires_grad], 'lr':lr}]
@@ -74,7 +79,7 @@ def score(self:Student,
 )->np.ndarray: # (n,) float32 logits
     "Score pairs, in batches of like length; the order and the batch size change nothing"
     need_columns(pairs, ('context','item'), 'pairs')
-    f,lens = self.collate(pairs.context.tolist(), pairs.item.tolist())
+    f,lens = self.inputs(pairs)
     out = np.empty(len(pairs), np.float32)
     self.model.eval()
     with torch.no_grad():
@@ -93,7 +98,7 @@ def _check_fit(pairs, soft):
 def learner(self:Student, pairs, soft=None, alpha=.5, T=1., lr=None, bs=None, seed=0, loss='bce', cbs=(), per=8)->Learner:
     "The fastai Learner that `fit` trains (its arguments are those of `fit`)"
     _check_fit(pairs, soft)
-    f,lens = self.collate(pairs.context.tolist(), pairs.item.tolist())
+    f,lens = self.inputs(pairs)
     by = pd.factorize(pairs.group)[0] if soft is not None and needs_group(get_loss(loss)) else None
     dl = PairLoader(f, lens, pairs.label, pairs.get('weight'), soft, by, bs or self.bs, per, seed=seed)
     more,task = ([], lambda s,y,w,t: task_loss(s,y,w)) if soft is None else ([DistillCallback(loss=loss, alpha=alpha, T=T)], task_loss)
@@ -157,23 +162,33 @@ def save(self:Student,
 @patch
 def write(self:Student, folder, meta):
     "Write all files of the student into an empty folder"
-    f = folder/'model.safetensors'
-    save_file({k:(v.half() if v.dtype==torch.float32 else v).contiguous() for k,v in self.model.state_dict().items()}, f)
-    self.write_extras(folder)
+    self.write_weights(folder); self.write_extras(folder)
     save_json({'kind':self.kind, 'cfg':self.cfg}, folder/'config.json')
     files = {o.name:sha256_file(o) for o in sorted(folder.iterdir())}
     save_json({**meta, 'sha256':files, 'fingerprint':self.fingerprint(), 'versions':versions()}, folder/'meta.json')
 
 @patch
+def write_weights(self:Student, folder):
+    "The weights, in half precision"
+    x = {k:(v.half() if v.dtype==torch.float32 else v).contiguous() for k,v in self.model.state_dict().items()}
+    save_file(x, folder/'model.safetensors')
+
+@patch
 def write_extras(self:Student, folder): "What a kind saves besides its weights (nothing)"
 
 # %% ../../nbs/40_student.core.ipynb #5ad3c0e9
+def _import_kinds():
+    "Import the modules of this library that define students (those whose extras are installed)"
+    for m in ('text','behaviour','classic','transformer'):
+        with suppress(ImportError): import_module(f'kd_ecom.student.{m}')
+
 def _check_folder(folder, c, m):
     "All files of a saved student are there and those that were saved, and its kind is known"
     for n,h in m['sha256'].items():
         if not (folder/n).exists(): raise KdError(f'{folder}: no {n}: a part of the student is missing, save it again')
         if sha256_file(folder/n)!=h:
             raise KdError(f'{folder/n}: wrong checksum: the file is damaged or not of this folder, save the student again')
+    if c['kind'] not in students: _import_kinds()
     if c['kind'] not in students:
         raise KdError(f'{folder}: unknown kind of student {c["kind"]!r}, expected one of {sorted(students)}: '
                       'import the module that defines it')
@@ -189,9 +204,15 @@ def load(cls:Student,
     c,m = load_json(folder/'config.json'),load_json(folder/'meta.json')
     _check_folder(folder, c, m)
     self = students[c['kind']].build(c['cfg'], folder)
-    self.model.load_state_dict({k:v.float() if v.dtype==torch.float16 else v for k,v in load_file(folder/'model.safetensors').items()})
-    self.model.eval(); self.meta,self.fitted = m,True
+    self.read_weights(folder); self.meta,self.fitted = m,True
     return self
+
+@patch
+def read_weights(self:Student, folder):
+    "What `write_weights` wrote"
+    x = load_file(folder/'model.safetensors')
+    self.model.load_state_dict({k:v.float() if v.dtype==torch.float16 else v for k,v in x.items()})
+    self.model.eval()
 
 # %% ../../nbs/40_student.core.ipynb #8d20c4f7
 class StudentTeacher(Teacher):
