@@ -73,8 +73,8 @@ class Plan:
     curve:tuple=(.25,.5)   # Shares of the labelled queries for the label curve (and all of them)
     seed:int=0
 
-fast_plan = Plan(items=4500, tests=100, pool_k=15, graded=15, rand=15, answers=600, twin_batches=20, view_items=2500, ngrams=400, words=0,
-                 word_epochs=4, recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=1200, cross_unlabelled=1200,
+fast_plan = Plan(items=3500, tests=100, pool_k=15, graded=15, rand=15, answers=500, twin_batches=14, view_items=2000, ngrams=300, words=0,
+                 word_epochs=4, recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=800, cross_unlabelled=800,
                  curve=())
 
 # %% ../nbs/73_quickstart.ipynb #90b956ea
@@ -85,6 +85,7 @@ class Ground:
     encoder:Encoder     # Without training
     bm25:BM25
     dense:Dense
+    words:np.ndarray    # (V, d) token vectors, without training
     pools:pd.DataFrame  # Labelled pairs of all judged queries, with `split`
     answered:pd.DataFrame = None # Labelled pairs of the queries that a large language model answered: no labels of a student
 
@@ -92,21 +93,28 @@ class Ground:
     def items(self)->list: # Texts
         return self.coll.items.item.tolist()
 
+def _read_items(items, plan, teacher):
+    "Encoder, indexes and token vectors; those of an earlier `Ground` of the same items are taken over"
+    if isinstance(teacher, Ground):
+        if teacher.items!=items: raise KdError(f'teacher: a ground of {len(teacher.items)} items, not of these {len(items)}: make one of these')
+        return teacher.encoder, teacher.bm25, teacher.dense, teacher.words
+    enc = Encoder(teacher) if isinstance(teacher, (str,Path)) else Encoder(*teacher)
+    n = int(plan.freeze*len(body_layers(enc.body)))
+    return enc, BM25(items), Dense(enc.encode(items, keep=n)), token_vectors(enc, keep=n)
+
 def ground(
     coll:Collection,
     plan:Plan=Plan(),
-    teacher='minilm', # 'minilm', a folder or a hub name
+    teacher='minilm', # 'minilm', a folder or a hub name; or an earlier `Ground` of the same items
 )->Ground:
     "Index and embed a collection, pool candidates for its queries, and keep what the layers that stay frozen make of the items"
-    enc = Encoder(teacher) if isinstance(teacher, (str,Path)) else Encoder(*teacher)
-    items = coll.items.item.tolist()
-    bm25,dense = BM25(items),Dense(enc.encode(items, keep=int(plan.freeze*len(body_layers(enc.body)))))
+    enc,bm25,dense,words = _read_items(coll.items.item.tolist(), plan, teacher)
     def pooled(c, q, k, rand):
         return collection_pairs(c, pool(c, q, bm25, dense, enc.encode(q), k, plan.graded, rand, plan.seed))
     pools,ans = pooled(coll, coll.queries['query'].tolist(), plan.pool_k, plan.rand),coll.answered()
-    if ans is None: return Ground(coll, enc, bm25, dense, pools)
+    if ans is None: return Ground(coll, enc, bm25, dense, words, pools)
     q = ans.queries['query'].tolist(); some = np.sort(np.random.default_rng(plan.seed).permutation(len(q))[:plan.answers or None])
-    return Ground(coll, enc, bm25, dense, pools, pooled(ans, [q[i] for i in some], plan.pool_k//2, plan.rand//2))
+    return Ground(coll, enc, bm25, dense, words, pools, pooled(ans, [q[i] for i in some], plan.pool_k//2, plan.rand//2))
 
 def part(
     pairs:pd.DataFrame, # With `split`
@@ -176,7 +184,7 @@ class View:
     twin:TwinEncoder
     dense:Dense      # Items for mining
     queries:list     # Pseudo-queries, none of them held out
-    words:np.ndarray # (V, d) token vectors
+    words:np.ndarray # (V, d) token vectors (those without training, if only some items are embedded anew)
 
 def _read(texts, tokenizer, words, embed):
     "Embeddings of texts; those that are a single token are read already"
@@ -187,7 +195,7 @@ def _read(texts, tokenizer, words, embed):
 
 def view(g:Ground, plan, twin)->View:
     "Embed items, pseudo-queries and words with the fine-tuned twin"
-    tok,words = g.encoder.texts.tokenizer,token_vectors(twin.encoder)
+    tok,words = g.encoder.texts.tokenizer,g.words if plan.view_items else token_vectors(twin.encoder)
     dense = g.dense if plan.view_items else Dense(twin.embed(g.items))
     encode = g.encoder.encode if plan.view_items else lambda ws: _read(ws, tok, words, twin.embed)
     r = replace(plan.recipe, ngrams=plan.ngrams, words=plan.words)
@@ -302,8 +310,7 @@ class Watch(Callback):
 # %% ../nbs/73_quickstart.ipynb #0b8ed3f5
 def zero_words(g:Ground, plan)->np.ndarray: # (V, dim)
     "Token vectors of the encoder without training"
-    keep = g.encoder.hidden.layers if g.encoder.hidden else 0
-    return token_vectors(g.encoder, keep=keep)@principal_axes(g.dense.vecs, plan.dim)
+    return g.words@principal_axes(g.dense.vecs, plan.dim)
 
 # %% ../nbs/73_quickstart.ipynb #aaf8ecc3
 def _sample(pairs, soft, n_labelled, n, seed):
@@ -474,7 +481,7 @@ def run_search(
     out='kd_ecom_report', # Where the students, the teacher and the soft labels go
     fast:bool=False,      # Smaller samples
     seed:int=None,        # Of samples and training (the plan's, if None)
-    teacher='minilm',     # 'minilm', a folder or a hub name; or (transformers model, tokenizer)
+    teacher='minilm',     # 'minilm', a folder or a hub name; or (transformers model, tokenizer); or a `Ground` of the same items
     student=('interaction','two-tower','cross'), # Kinds of students; the first one's cost is measured
     plan:Plan=None,       # All settings (those of the quickstart, if None)
     log=print,            # Where steps are told
@@ -485,13 +492,13 @@ def run_search(
     kinds = (student,) if isinstance(student, str) else tuple(student)
     if bad := set(kinds)-set(names): raise KdError(f'student: unknown kind {min(bad)!r}, expected one of {sorted(names)}')
     coll = smaller(coll, plan); check_sizes(coll); out,clock = writable(out),Clock(log)
-    g = ground(coll, plan, teacher); clock('index and embed')
-    vecs = zero_words(g, plan); clock('token vectors')
+    g = ground(coll, plan, teacher); vecs = zero_words(g, plan); clock('index and embed')
     key = fingerprint(coll.fingerprint(), json.dumps(asdict(plan), sort_keys=True), weights_fingerprint(g.encoder, precision()))
     t,note,v,side = _teacher(g, plan, out/'teacher', key, clock)
     log('teacher, NDCG@10 on validation queries: '+', '.join(f'{n} {q:.3f}' for n,q in note['valid_ndcg'].items()))
     d,soft = soft_labels(g, plan, t, v, out/'soft', log); clock('soft labels')
-    g.encoder.hidden = v.twin.encoder.hidden = None # Large, and all is read
+    v.twin.encoder.hidden = None # Large, and all is read
+    if not isinstance(teacher, Ground): g.encoder.hidden = None # One that was lent may be lent again
     fits,test = {},part(g.pools, 'test')
     for k in kinds: fits |= fit_pair(g, k, plan, vecs, side, d, soft, log); clock(f'fit {names[k]}')
     with n_threads(1): ratio = soft_cost(g, plan, vecs, d, soft, kinds[0]); clock('cost of soft labels') # One thread: a steadier clock
