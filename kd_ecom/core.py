@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['KdError', 'disk_error', 'need_columns', 'atomic_write', 'save_json', 'load_json', 'sha256_file', 'fingerprint',
-           'versions', 'seed_all', 'n_threads', 'read_table']
+           'versions', 'import_kinds', 'seed_all', 'n_threads', 'read_table']
 
 # %% ../nbs/00_core.ipynb #a4dffbc8
 import errno, hashlib, json, os, random, sys, tempfile
-from contextlib import contextmanager
-from importlib import metadata
+from contextlib import contextmanager, suppress
+from importlib import import_module, metadata
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +151,14 @@ def versions(
         try: d[n] = metadata.version(n)
         except metadata.PackageNotFoundError: pass
     return d
+
+# %% ../nbs/00_core.ipynb #386dcc20
+def import_kinds(
+    *modules:str, # Names within `kd_ecom`, as 'student.text'
+):
+    "Import modules that make kinds of teachers or students known; one whose extras are not installed is passed over"
+    for m in modules:
+        with suppress(ImportError): import_module(f'kd_ecom.{m}')
 
 # %% ../nbs/00_core.ipynb #04203fd1
 def seed_all(

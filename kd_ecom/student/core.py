@@ -7,8 +7,7 @@ __all__ = ['students', 'Student', 'StudentTeacher']
 
 # %% ../../nbs/40_student.core.ipynb #a56916bd
 import shutil, tempfile
-from contextlib import nullcontext, suppress
-from importlib import import_module
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from fastcore.basics import patch
 from safetensors.torch import load_file, save_file
 
 from ..callback import DistillCallback
-from ..core import KdError, disk_error, fingerprint, load_json, need_columns, save_json, seed_all, sha256_file, versions
+from ..core import KdError, disk_error, fingerprint, import_kinds, load_json, need_columns, save_json, seed_all, sha256_file, versions
 from ..load import PairLoader, length_batches
 from ..losses import needs_group, get_loss, task_loss
 from ..pairs import check_pairs
@@ -177,18 +176,13 @@ def write_weights(self:Student, folder):
 def write_extras(self:Student, folder): "What a kind saves besides its weights (nothing)"
 
 # %% ../../nbs/40_student.core.ipynb #5ad3c0e9
-def _import_kinds():
-    "Import the modules of this library that define students (those whose extras are installed)"
-    for m in ('text','behaviour','classic','transformer'):
-        with suppress(ImportError): import_module(f'kd_ecom.student.{m}')
-
 def _check_folder(folder, c, m):
     "All files of a saved student are there and those that were saved, and its kind is known"
     for n,h in m['sha256'].items():
         if not (folder/n).exists(): raise KdError(f'{folder}: no {n}: a part of the student is missing, save it again')
         if sha256_file(folder/n)!=h:
             raise KdError(f'{folder/n}: wrong checksum: the file is damaged or not of this folder, save the student again')
-    if c['kind'] not in students: _import_kinds()
+    if c['kind'] not in students: import_kinds(*(f'student.{m}' for m in ('text','behaviour','classic','transformer')))
     if c['kind'] not in students:
         raise KdError(f'{folder}: unknown kind of student {c["kind"]!r}, expected one of {sorted(students)}: '
                       'import the module that defines it')

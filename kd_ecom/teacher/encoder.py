@@ -31,7 +31,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from ..callback import DistillCallback
-from ..core import KdError, fingerprint, load_json, save_json, seed_all, sha256_file, versions
+from ..core import KdError, fingerprint, import_kinds, load_json, save_json, seed_all, sha256_file, versions
 from ..load import PairLoader, Ragged, Texts, length_batches, pad
 from ..losses import get_loss, needs_group, task_loss
 from ..pairs import check_pairs, sentences
@@ -700,9 +700,10 @@ def load_teacher(
 )->Teacher:
     "Load a saved teacher of any kind and check that it is the same"
     m = load_json(Path(folder)/'kd_teacher.json')
+    if m['kind'] not in teacher_kinds: import_kinds(*(f'teacher.{o}' for o in ('causal','api','mix')), 'student.core')
     if m['kind'] not in teacher_kinds:
         raise KdError(f'{folder}: unknown kind of teacher {m["kind"]!r}, expected one of {sorted(teacher_kinds)}: '
-                      'import the module that defines it (kd_ecom.student.text for students)')
+                      'import the module that defines it')
     t = teacher_kinds[m['kind']](Path(folder), m['cfg'], device)
     if (got:=t.fingerprint())!=m['fingerprint']:
         raise KdError(f'{folder}: the weights are not those that were saved (fingerprint {got}, expected {m["fingerprint"]}): '
