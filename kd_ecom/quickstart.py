@@ -93,10 +93,12 @@ class Ground:
     def items(self)->list: # Texts
         return self.coll.items.item.tolist()
 
+# %% ../nbs/73_quickstart.ipynb #1f3651cf
 def _read_items(items, plan, teacher):
     "Encoder, indexes and token vectors; those of an earlier `Ground` of the same items are taken over"
     if isinstance(teacher, Ground):
-        if teacher.items!=items: raise KdError(f'teacher: a ground of {len(teacher.items)} items, not of these {len(items)}: make one of these')
+        n = len(teacher.items)
+        if teacher.items!=items: raise KdError(f'teacher: a ground of {n} items, not of these {len(items)}: make one of these')
         return teacher.encoder, teacher.bm25, teacher.dense, teacher.words
     enc = Encoder(teacher) if isinstance(teacher, (str,Path)) else Encoder(*teacher)
     n = int(plan.freeze*len(body_layers(enc.body)))
