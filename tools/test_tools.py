@@ -114,6 +114,7 @@ def test_nb_links():
     finds('no such file', one(md('[a](core.ipynb)')))
     finds('no such file', one(md('[a](../tutorials/a.ipynb#x)')), t)
     finds('name the notebook', one(md('[a](core.html)')))
+    finds('no backticks', one(md('[`a`](00_core.ipynb)')))
 
 def test_sidebar():
     with project({'nbs/00_core.ipynb': good(), 'nbs/sidebar.yml': '- 00_core.ipynb\n- gone.ipynb\n- gone.ipynb'}) as root:
