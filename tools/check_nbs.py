@@ -144,7 +144,7 @@ class Notebook:
         "Links to pages of the site name the notebook's own file, from this folder; both Quarto and smalldocs follow that"
         for i,c in enumerate(self.cells):
             if c['cell_type']!='markdown': continue
-            for l in re.findall(r'\[`[^`\n]*`\]\([^)\s]+\)', src(c)):
+            for l in re.findall(r'\[`[^`\n]*`\]\([^)\s]+\.ipynb[^)\s]*\)', src(c)):
                 self.found.append(f'{self.name}: cell {i}: {l}: a name in backticks gets its own link, which breaks this one: no backticks')
             for l in re.findall(r'\]\(([^)\s]+)', re.sub(r'```.*?```|`[^`\n]*`', '', src(c), flags=re.S)):
                 path = l.partition('#')[0]
