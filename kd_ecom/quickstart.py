@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['fast_plan', 'names', 'member', 'Plan', 'Ground', 'ground', 'part', 'graded_pairs', 'taught_pairs', 'balanced',
-           'mean_ndcg', 'fit_twin', 'fit_cross', 'View', 'view', 'learn_words', 'start', 'rank_quality', 'mix_weight',
-           'members', 'fit_teacher', 'mine_unlabelled', 'with_answers', 'Watch', 'zero_words', 'fit_pair', 'soft_cost',
+           'mean_ndcg', 'fit_twin', 'fit_cross', 'View', 'view', 'learn_words', 'start', 'mix_weight', 'members',
+           'fit_teacher', 'mine_unlabelled', 'with_answers', 'Watch', 'zero_words', 'fit_pair', 'soft_cost',
            'label_curve', 'Clock', 'lexical', 'Run', 'writable', 'smaller', 'check_sizes', 'precision', 'run_search',
            'soft_labels', 'report_search']
 
@@ -32,6 +32,7 @@ from .rank import Ranker
 from .student.core import Student, StudentTeacher
 from .student.text import TwoTower, principal_axes, token_vectors
 from .teacher.core import SoftLabels
+from .teacher.mix import rank_quality
 from .teacher.encoder import (CrossEncoder, Encoder, MixTeacher, NoValid, TwinEncoder, autocast, body_layers, load_teacher,
                                      weights_fingerprint)
 
@@ -222,11 +223,6 @@ def start(g, kind, plan, vecs, side=None, queries=()):
     return s if side is None else s.take(side)
 
 # %% ../nbs/73_quickstart.ipynb #7b60d5ee
-def rank_quality(pairs, score)->float: # Between 0 and 1
-    "Mean of NDCG@10 and group AUC (the former alone, if no query has items of both classes)"
-    auc = float(per_group('auc', pairs.label, score, pairs.group).mean())
-    return (mean_ndcg(pairs, score)+auc)/2 if np.isfinite(auc) else mean_ndcg(pairs, score)
-
 def mix_weight(a, b, pairs, grid=(0.,.2,.35,.5,.65,.8)):
     "The weight of `b` in the mean of two logits that ranks `pairs` best"
     return max(grid, key=lambda w: rank_quality(pairs, (1-w)*a+w*b))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['lexical_names', 'mu', 'n_pool', 'token_vectors', 'principal_axes', 'compress', 'sizes_in', 'text_parts', 'Sides',
-           'Lexical', 'ItemParts', 'token_idf', 'distinct', 'TokenSide', 'TwoTowerModel', 'TextStudent',
+           'Lexical', 'ItemParts', 'token_idf', 'static_words', 'distinct', 'TokenSide', 'TwoTowerModel', 'TextStudent',
            'StaticStudent', 'TextMean', 'TwoTower', 'kernels', 'KernelSums', 'weigh', 'kernel_pool', 'bag_pool',
            'InteractionModel', 'Interaction', 'ranges', 'trim_tokenizer', 'CrossModel', 'CrossStudent']
 
@@ -231,10 +231,22 @@ def token_idf(
     for i in range(len(rows)): df[np.unique(rows[i])] += 1
     return np.clip(np.log(max(2, len(rows))/(1+df)), .3, None).astype(np.float32)
 
+# %% ../../nbs/41_student.text.ipynb #47398d3e
 @lru_cache(maxsize=2) # The students of one run share a catalogue
 def _item_idf(items, tokenizer, max_len, n_vocab):
     "The same from texts"
     return token_idf(tokenise(list(items), tokenizer, max_len), n_vocab)
+
+def static_words(
+    encoder:Encoder, # The teacher's encoder
+    items,           # Item texts of the catalogue, for the frequencies
+    dim:int,         # Width wanted
+    vecs=None,       # (V, d) token vectors, if they are there already
+    max_len:int=64,  # Most tokens of one text
+)->tuple: # (V, dim) vectors, (V,) idf, tokenizer
+    "What static text starts from"
+    v,t = compress(token_vectors(encoder) if vecs is None else vecs, dim),encoder.texts.tokenizer
+    return v, _item_idf(tuple(items), t, max_len, len(v)), t
 
 # %% ../../nbs/41_student.text.ipynb #3bbb3b6b
 def distinct(
@@ -446,9 +458,7 @@ class TwoTower(StaticStudent):
         vecs=None,       # (V, d) token vectors, if they are there already
     ):
         "A new student, with the teacher's words"
-        v = compress(token_vectors(encoder) if vecs is None else vecs, dim)
-        t = encoder.texts.tokenizer
-        return cls(v, _item_idf(tuple(items), t, cls.max_d, len(v)), t)
+        return cls(*static_words(encoder, items, dim, vecs, cls.max_d))
 
     @classmethod
     def build(cls, cfg, folder): return cls(*cls.blank(cfg), cls.read_tokenizer(folder))
@@ -618,9 +628,7 @@ class Interaction(StaticStudent):
     ):
         "A new student, with the teacher's words and the catalogue's frequencies"
         torch.manual_seed(seed)
-        v = compress(token_vectors(encoder) if vecs is None else vecs, dim)
-        t = encoder.texts.tokenizer
-        return cls(v, _item_idf(tuple(items), t, cls.max_d, len(v)), t, Lexical.of(items), **parts)
+        return cls(*static_words(encoder, items, dim, vecs, cls.max_d), Lexical.of(items), **parts)
 
     def forget(self): super().forget(); self.lex.sides = Sides()
     def fingerprint(self): return fingerprint(super().fingerprint(), self.lex.idf_w, self.lex.idf_g)
@@ -784,8 +792,8 @@ class CrossStudent(TextStudent):
         "A new student with the teacher's words"
         torch.manual_seed(seed)
         t,old = trim_tokenizer(encoder.texts.tokenizer, [*items, *queries])
-        v = compress(token_vectors(encoder) if vecs is None else vecs, dim)
-        return cls(v[old], _item_idf(tuple(items), encoder.texts.tokenizer, cls.max_d, len(v))[old], t, **kwargs).hush()
+        v,w,_ = static_words(encoder, items, dim, vecs, cls.max_d)
+        return cls(v[old], w[old], t, **kwargs).hush()
 
     def set_tokenizer(self, tokenizer): self.tokenizer = tokenizer; self.tq = self.td = Texts(tokenizer, self.max_d-2)
 

@@ -74,7 +74,8 @@ class TransformerStudent(TextStudent):
         self.model = OneLogit(m)
         config = {k:v for k,v in m.config.to_dict().items() if k not in ('transformers_version','_name_or_path','architectures','dtype')}
         marks = {k:getattr(tokenizer, k) for k in ('pad_token','unk_token','cls_token','sep_token')}
-        self.cfg = {'config':config, 'max_len':max_len, 'n_labels':m.config.num_labels, 'marks':marks, 'copied':{}}
+        self.n_labels = m.config.num_labels
+        self.cfg = {'config':config, 'max_len':max_len, 'n_labels':self.n_labels, 'marks':marks, 'copied':{}}
         self.set_tokenizer(tokenizer)
 
     def set_tokenizer(self, tokenizer): self.tokenizer = tokenizer; self.tq = self.td = Texts(tokenizer, self.cfg['max_len'])
@@ -83,21 +84,6 @@ class TransformerStudent(TextStudent):
         a,b,lens = self.tokens(context, item)
         types = self.cfg['config'].get('type_vocab_size', 2)>1
         return lambda i: {k:v for k,v in bert_inputs(self.td, a[i], b[i]).items() if types or k!='token_type_ids'}, lens+3
-
-# %% ../../nbs/44_student.transformer.ipynb #e993ff6e
-@patch
-@torch.no_grad()
-def score(self:TransformerStudent,
-    pairs:pd.DataFrame, # `context`, `item`
-    bs:int=None,        # Pairs in a batch
-)->np.ndarray: # (n,) or (n, C) float32 logits
-    "Score pairs, in batches of like length; the order and the batch size change nothing"
-    f,lens = self.inputs(need_columns(pairs, ('context','item'), 'pairs'))
-    out,dev = np.empty((len(pairs), self.cfg['n_labels']), np.float32), next(self.model.parameters()).device
-    self.model.eval()
-    for b in length_batches(lens, bs or self.bs):
-        out[b] = self.model({k:v.to(dev) for k,v in f(b).items()}).float().reshape(len(b), -1).cpu().numpy()
-    return check_finite(out[:,0] if out.shape[1]==1 else out, f'the {self.kind} student')
 
 # %% ../../nbs/44_student.transformer.ipynb #df3c03ed
 @patch(cls_method=True)
@@ -456,7 +442,6 @@ def after_loss(self:FeatureDistil):
 def learner(self:TransformerStudent, *args, **kwargs)->Learner:
     "The fastai Learner that `fit` trains (its arguments are those of `fit`); used directly, call `close` of its `FeatureDistil` in the end"
     learn = Student.learner(self, *args, **kwargs)
-    learn.dls.device = next(self.model.parameters()).device
     self.parts = [o for o in learn.cbs if isinstance(o, FeatureDistil)]
     for o in self.parts: o.check_tokens(self.tokenizer)
     return learn

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
-from ..core import KdError, fingerprint, need_columns, save_json, versions
+from ..core import KdError, fingerprint, need_columns
 from .core import SoftLabels, Teacher, pair_keys
 from .encoder import label_logits, teacher_kinds
 
@@ -120,6 +120,7 @@ def _decoding(answer, grades, options):
 # %% ../../nbs/33_teacher.api.ipynb #42b16167
 class ApiTeacher(Teacher):
     "A teacher behind an OpenAI-compatible endpoint"
+    kind = 'api'
     in_row = 10      # So many pairs without an answer, one after the other, stop the labelling
     patience = 300   # Longest wait that a server may ask for, in seconds
     def __init__(self,
@@ -359,8 +360,6 @@ def ask_again(self:ApiTeacher)->int: # How many
 @patch
 def save(self:ApiTeacher, folder)->Path: # The folder
     "Save the settings"
-    folder = Path(folder)
-    save_json({'kind':'api', 'cfg':self.cfg, 'fingerprint':self.fingerprint(), 'versions':versions()}, folder/'kd_teacher.json')
-    return folder
+    return self.write_settings(folder)
 
 teacher_kinds['api'] = lambda folder, cfg, device: ApiTeacher(**cfg)

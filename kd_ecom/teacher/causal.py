@@ -196,6 +196,7 @@ class AnswerModel(nn.Module):
 # %% ../../nbs/32_teacher.causal.ipynb #4c9d7ff8
 class CausalTeacher(CrossEncoder):
     "A GPT-like model that is asked about a pair"
+    kind = 'causal'
     def __init__(self,
         name='smollm2',     # 'smollm2', a folder, a hub name, or a transformers causal model
         tokenizer=None,     # Needed if `name` is a model
@@ -466,7 +467,7 @@ def pretrain(self:CausalTeacher,
 def save(self:CausalTeacher, folder)->Path: # The folder
     "Save as a transformers folder"
     if hasattr(self.model.lm, 'merge_and_unload'): raise KdError('save: LoRA is not merged yet: teacher.merge().save(folder)')
-    return _save(self, folder, 'causal', self.model.lm, self.texts.tokenizer)
+    return _save(self, folder, self.model.lm, self.texts.tokenizer)
 
 def _from_folder(folder, cfg, device):
     "A saved causal teacher"

@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fastcore.basics import patch
 
-from ..core import KdError, atomic_write, disk_error, fingerprint, need_columns
+from ..core import KdError, atomic_write, disk_error, fingerprint, need_columns, save_json, versions
 
 # %% ../../nbs/30_teacher.core.ipynb #ae1c2d8a
 class Teacher:
-    "Scores pairs. A subclass gives `logits` and `fingerprint`"
+    "Scores pairs. A subclass gives `logits` and `fingerprint`; one that can be saved, `kind` and `cfg`"
+    kind:str = None # The name in a saved folder
+    cfg:dict        # Settings, as JSON
     def logits(self,
         context, # n texts
         item,    # n texts
@@ -33,6 +35,12 @@ class Teacher:
         raise NotImplementedError
 
     def forget(self): "Drop what was kept of texts that were read (nothing, unless a subclass keeps some)"
+
+    def write_settings(self, folder)->Path: # The folder
+        "Write `kd_teacher.json`, by which `load_teacher` finds kind, settings and fingerprint: the last file of a saved teacher"
+        folder = Path(folder)
+        save_json({'kind':self.kind, 'cfg':self.cfg, 'fingerprint':self.fingerprint(), 'versions':versions()}, folder/'kd_teacher.json')
+        return folder
 
     def score(self,
         pairs:pd.DataFrame, # `context`, `item`

@@ -31,7 +31,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from ..callback import DistillCallback
-from ..core import KdError, fingerprint, import_kinds, load_json, save_json, seed_all, sha256_file, versions
+from ..core import KdError, fingerprint, import_kinds, load_json, seed_all, sha256_file
 from ..load import PairLoader, Ragged, Texts, length_batches, pad
 from ..losses import get_loss, needs_group, task_loss
 from ..pairs import check_pairs, sentences
@@ -383,6 +383,7 @@ class OneLogit(nn.Module):
 # %% ../../nbs/31_teacher.encoder.ipynb #de19ad6e
 class CrossEncoder(Teacher):
     "A BERT-like model that reads query and product together"
+    kind = 'cross'
     def __init__(self,
         name='minilm',      # 'minilm', a folder, a hub name, or a transformers sequence classifier with one logit
         tokenizer=None,     # Needed if `name` is a model
@@ -549,6 +550,7 @@ def freeze_lowest(
 # %% ../../nbs/31_teacher.encoder.ipynb #c7cbd5c2
 class TwinEncoder(Teacher):
     "A sentence encoder that reads query and product apart and compares them by cosine"
+    kind = 'twin'
     def __init__(self,
         name='minilm',  # 'minilm', a folder, a hub name, or a transformers encoder
         tokenizer=None, # Needed if `name` is a model
@@ -655,6 +657,7 @@ def fit(self:TwinEncoder,
 # %% ../../nbs/31_teacher.encoder.ipynb #150e8f9d
 class MixTeacher(Teacher):
     "The weighted mean of several teachers' logits"
+    kind = 'mix'
     def __init__(self,
         teachers,     # Teachers
         weights=None, # One a teacher (equal, if None)
@@ -673,12 +676,11 @@ class MixTeacher(Teacher):
         for t in self.teachers: t.forget()
 
 # %% ../../nbs/31_teacher.encoder.ipynb #8b00a999
-def _save(self, folder, kind, model, tokenizer):
+def _save(self, folder, model, tokenizer):
     "Write model, tokenizer and settings"
     folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
     with _quiet(): model.save_pretrained(folder, safe_serialization=True); tokenizer.save_pretrained(folder)
-    save_json({'kind':kind, 'cfg':self.cfg, 'fingerprint':self.fingerprint(), 'versions':versions()}, folder/'kd_teacher.json')
-    return folder
+    return self.write_settings(folder)
 
 # %% ../../nbs/31_teacher.encoder.ipynb #7c7655f5
 def _from_folder(cls, folder, cfg, device):
@@ -714,21 +716,20 @@ def load_teacher(
 @patch
 def save(self:CrossEncoder, folder)->Path: # The folder
     "Save as a transformers folder"
-    return _save(self, folder, 'cross', self.model, self.texts.tokenizer)
+    return _save(self, folder, self.model, self.texts.tokenizer)
 
 # %% ../../nbs/31_teacher.encoder.ipynb #539bab3d
 @patch
 def save(self:TwinEncoder, folder)->Path: # The folder
     "Save as a transformers folder"
-    return _save(self, folder, 'twin', self.encoder.body, self.encoder.texts.tokenizer)
+    return _save(self, folder, self.encoder.body, self.encoder.texts.tokenizer)
 
 # %% ../../nbs/31_teacher.encoder.ipynb #02488d1b
 @patch
 def save(self:MixTeacher, folder)->Path: # The folder
     "Save each teacher in a folder of its own"
-    folder = Path(folder)
+    folder = Path(folder); self.fingerprint() # What cannot be saved fails here, before anything is written
     for i,t in enumerate(self.teachers): t.save(folder/f'{i}')
     for o in folder.iterdir():
         if o.name.isdigit() and int(o.name)>=len(self.teachers): shutil.rmtree(o) # Of an earlier mix
-    save_json({'kind':'mix', 'cfg':self.cfg, 'fingerprint':self.fingerprint(), 'versions':versions()}, folder/'kd_teacher.json')
-    return folder
+    return self.write_settings(folder)

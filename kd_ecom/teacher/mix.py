@@ -18,7 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 from fastcore.basics import patch
 
-from ..core import KdError, atomic_write, fingerprint, need_columns, read_table, save_json, versions
+from ..core import KdError, atomic_write, fingerprint, need_columns, read_table
 from ..data.search import parse_size, size_fits
 from ..metrics import group_auc, log_loss, ndcg
 from ..pairs import check_pairs, norm_text, stem
@@ -32,16 +32,10 @@ def _one(x, who):
     if x.ndim!=1: raise KdError(f'{who}: expected a teacher with one logit a pair, got logits of shape {x.shape}: mix such by MixTeacher')
     return x
 
-def _save(teacher, folder, kind, cfg):
-    "Write a teacher that is made of settings and of other teachers (in folders 0, 1, …)"
-    folder,who = Path(folder),teacher.fingerprint() # It fails, if at all, before anything is written
-    for i,t in enumerate(getattr(teacher, 'teachers', ())): t.save(folder/f'{i}')
-    save_json({'kind':kind, 'cfg':cfg, 'fingerprint':who, 'versions':versions()}, folder/'kd_teacher.json')
-    return folder
-
 # %% ../../nbs/34_teacher.mix.ipynb #c66db687
 class Scaled(MixTeacher):
     "A teacher on another scale: `slope`·z + `offset`, z its logit, or that logit measured against reference items of the context"
+    kind = 'scaled'
     def __init__(self,
         teacher:Teacher,  # With one logit
         slope:float=1.,
@@ -59,7 +53,6 @@ class Scaled(MixTeacher):
 
     def fingerprint(self): return fingerprint('scaled', self.teachers[0].fingerprint(), self.cfg)
     def forget(self): super().forget(); self.kept = {}
-    def save(self, folder): return _save(self, folder, 'scaled', self.cfg)
 
 teacher_kinds['scaled'] = lambda folder, cfg, device: Scaled(load_teacher(folder/'0', device), **cfg)
 
@@ -225,7 +218,7 @@ def settings(self:Rule)->dict: # As JSON
 # %% ../../nbs/34_teacher.mix.ipynb #69c7493a
 class RuleTeacher(Teacher):
     "What rules say of pairs"
-    n_params = 0
+    kind,n_params = 'rules',0
     def __init__(self,
         rules,                  # `Rule`s
         table:pd.DataFrame=None,# `item` (text) and its attributes, one row an item (no attributes, if None)
@@ -259,15 +252,20 @@ def counts(self:RuleTeacher,
     n = {'holds':(v>=.5).sum(0), 'broken':(v<.5).sum(0), 'silent':np.isnan(v).sum(0)}
     return pd.DataFrame(n, [o.ask if isinstance(o.ask, str) else 'unnamed' for o in self.rules])
 
+@patch(as_prop=True)
+def cfg(self:RuleTeacher)->dict: # As JSON
+    "The rules by their names"
+    return {'rules':[r.settings() for r in self.rules]}
+
 @patch
-def fingerprint(self:RuleTeacher): return fingerprint('rules', [r.settings() for r in self.rules], self.table)
+def fingerprint(self:RuleTeacher): return fingerprint('rules', self.cfg, self.table)
 
 @patch
 def save(self:RuleTeacher, folder)->Path: # The folder
     "Save the rules by their names, and the attributes"
-    folder = _save(self, folder, 'rules', {'rules':[r.settings() for r in self.rules]})
-    with atomic_write(folder/'attributes.parquet') as f: self.table.to_parquet(f, index=False)
-    return folder
+    self.cfg # A rule without a name fails here, before anything is written
+    with atomic_write(Path(folder)/'attributes.parquet') as f: self.table.to_parquet(f, index=False)
+    return self.write_settings(folder)
 
 teacher_kinds['rules'] = lambda folder, cfg, device: RuleTeacher([Rule(**r) for r in cfg['rules']], read_table(folder/'attributes.parquet'))
 
@@ -331,6 +329,7 @@ named_rules |= {'all words':all_words, 'not blocked':not_blocked}
 # %% ../../nbs/34_teacher.mix.ipynb #883ef3a6
 class Constrained(MixTeacher):
     "A teacher whose logits obey rules"
+    kind = 'constrained'
     def __init__(self,
         teacher:Teacher,   # With one logit
         rules:RuleTeacher,
@@ -341,7 +340,6 @@ class Constrained(MixTeacher):
         return r.obey(_one(t.logits(context, item), 'Constrained'), context, item)
 
     def fingerprint(self): return fingerprint('constrained', *(t.fingerprint() for t in self.teachers))
-    def save(self, folder): return _save(self, folder, 'constrained', {})
 
 teacher_kinds['constrained'] = lambda folder, cfg, device: Constrained(*(load_teacher(folder/f'{i}', device) for i in range(2)))
 
@@ -401,7 +399,7 @@ def learn_contexts(
 # %% ../../nbs/34_teacher.mix.ipynb #00afa473
 class TaxonomyTeacher(Teacher):
     "Scores a pair by how near the item's category is to those that the context asks for"
-    n_params = 0
+    kind,n_params = 'taxonomy',0
     def __init__(self,
         edges,         # (parent, child) categories
         items:dict,    # Item text → category
@@ -422,7 +420,7 @@ class TaxonomyTeacher(Teacher):
 
     def fingerprint(self): return fingerprint('taxonomy', self.cfg)
     def forget(self): self.kept = {}
-    def save(self, folder): return _save(self, folder, 'taxonomy', self.cfg)
+    def save(self, folder): return self.write_settings(folder)
 
 teacher_kinds['taxonomy'] = lambda folder, cfg, device: TaxonomyTeacher(**cfg)
 
