@@ -24,10 +24,9 @@ from torch import Tensor
 
 from ..callback import eval_mode, on_device
 from ..core import KdError, need_columns, seed_all
-from ..load import Texts, length_batches
+from ..load import Texts
 from .core import Student
 from .text import TextStudent, principal_axes
-from ..teacher.core import check_finite
 from ..teacher.encoder import CrossEncoder, OneLogit, _load, bert_inputs
 
 # %% ../../nbs/44_student.transformer.ipynb #25fff11d
