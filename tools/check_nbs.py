@@ -5,6 +5,9 @@ import argparse, ast, json, math, os, re, statistics, sys
 from configparser import ConfigParser
 from pathlib import Path
 
+from pyflakes.checker import Checker
+from pyflakes.messages import UndefinedName
+
 FLAGS = {'slow', 'cuda', 'hub'}  # the only flags; settings.ini says the same
 DIRECTIVES = {'export', 'exporti', 'exports', 'default_exp', 'hide', 'hide_line', 'hide_input', 'filter_stream', 'exec_doc',
     'echo', 'eval', 'output', 'include', 'warning', 'code-fold', 'code-summary', 'label', 'column', 'fig-cap', 'fig-alt',
@@ -120,6 +123,7 @@ class Notebook:
         self.check_head()
         self.check_links()
         for i,c,s,d in self.code_cells: self.check_cell(i, c, s, d)
+        self.check_names()
         n = len([1 for *_,d in self.code_cells if not d.keys() & {'default_exp', 'hide'}])
         if self.exported and self.checks<MIN_CHECKS*self.exported:
             self.say(f'{self.checks} checks for {self.exported} exported cells; at least {MIN_CHECKS} a cell is needed')
@@ -164,9 +168,19 @@ class Notebook:
         if tree is None: return
         self.trees[i] = tree
         if d.keys() & EXPORTS: self.check_export(i, s, tree)
-        elif d.get('eval', '').lower()!='false':
+        elif self.runs(i):
             self.checks += n_checks(tree)
             self.check_mixed(i, s, tree)
+
+    def check_names(self):
+        "Every name that a cell uses comes from a cell of this notebook"
+        far,body = 1_000_000,[] # Line numbers tell the cell
+        for i,tree in self.trees.items():
+            if self.runs(i): body += ast.increment_lineno(parse(src(self.cells[i])), i*far).body
+        for m in Checker(ast.Module(body, []), builtins={'display', 'get_ipython'}).messages:
+            if isinstance(m, UndefinedName): self.say(f'no cell defines {m.message_args[0]!r}', m.lineno//far)
+
+    def runs(self, i): return directives(src(self.cells[i])).get('eval', '').lower()!='false'
 
     def check_mixed(self, i, s, tree):
         "The site build runs every cell with an import, and no other cell before it: names of other cells are missing there"

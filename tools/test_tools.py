@@ -14,7 +14,7 @@ doc_baseurl = /kd_ecom
 '''
 HEAD = '# A title\n\n> What the reader gets'
 EXP = '#| export\ndef f(x):\n    "Twice `x`"\n    return 2*x'
-TESTS = 'test_eq(f(1), 2)\ntest_eq(f(0), 0)'
+TESTS = 'assert f(1)==2\nassert f(0)==0'
 
 def md(s): return dict(cell_type='markdown', id='m', metadata={}, source=s)
 def py(s, *outs, n=None): return dict(cell_type='code', id='c', metadata={}, source=s, outputs=list(outs), execution_count=n)
@@ -57,7 +57,13 @@ def test_checks():
     assert len(found)==1 and '2 a cell on average' in found[0], found
     finds('not one check', ('00_core.ipynb', good()), ('tutorials/a.ipynb', nb(md(HEAD), py('print(1)'))))
     finds('at least 1', ('00_core.ipynb', module('core', py(EXP), py('#| eval: false\n'+TESTS))), ('10_b.ipynb', module('b', py(EXP), py(TESTS+'\n'+TESTS))))
-    finds('at least 1', ('00_core.ipynb', module('core', py(EXP), py('dls.test_dl(1)'))), ('10_b.ipynb', module('b', py(EXP), py(TESTS+'\n'+TESTS))))
+    finds('at least 1', ('00_core.ipynb', module('core', py(EXP), py('f.test_dl(1)'))), ('10_b.ipynb', module('b', py(EXP), py(TESTS+'\n'+TESTS))))
+
+def test_undefined():
+    finds("no cell defines 'g'", one(py('assert g(1)')))
+    finds("no cell defines 'os'", one(py('def h(): return os.sep')))
+    finds("no cell defines 'k'", one(py('assert k()'), py('def k(): return 1')))
+    assert not findings(one(py('#| eval: false\nnowhere'), py('%time f(1)\ndisplay(1)')))
 
 def test_cells():
     long = '#| export\ndef g(x):\n'+'    x += 1\n'*40
