@@ -17,10 +17,13 @@ from .core import KdError, need_columns
 from .data.search import unlike
 from .pairs import check_pairs, norm_text
 from .mine import Dense, Recipe, misspell, ngram_queries, vocabulary_queries
+from .student.behaviour import AttentionStudent, CollabStudent
+from .student.classic import BoostedStudent, ClassicStudent, PairFeatures, SvmStudent, TreeStudent
 from .student.core import Student
 from .student.text import CrossStudent, Interaction, StaticStudent, TwoTower, token_vectors
 from .teacher.core import SoftLabels, Teacher
 from .teacher.encoder import Encoder, TwinEncoder
+from .teacher.pretrain import pretrain as pretrain_on
 
 # %% ../nbs/52_distil.ipynb #d3dbbfa2
 def all_pairs(
@@ -50,17 +53,21 @@ def check_held_out(
     if bad: raise KdError(f'distil: {len(bad)} unlabelled contexts are test queries, first {bad[:3]}: leave them out of training')
 
 # %% ../nbs/52_distil.ipynb #b473a5ab
-student_kinds = {'interaction':Interaction, 'two-tower':TwoTower, 'cross':CrossStudent}
+student_kinds = {o.kind:o for o in (Interaction, TwoTower, CrossStudent, AttentionStudent, CollabStudent,
+                                    SvmStudent, TreeStudent, BoostedStudent)}
 
 def new_student(
-    kind:str,        # 'interaction', 'two-tower' or 'cross'
+    kind:str,        # A name in `student_kinds`
     encoder:Encoder, # Whose words the student starts from
-    items,           # Item texts of the catalogue
-    **kwargs,        # Of the class's `of`: `dim`, `vecs`, …
+    items,           # Item texts of the catalogue; for 'attention' and 'collab' a table of `item_id` and `item`
+    **kwargs,        # Of the class's `of` (`dim`, `vecs`, …); for SVM and trees of the class and of `PairFeatures.of`
 )->Student: # Not yet fitted
     "A new student by the name of its kind"
     if kind not in student_kinds: raise KdError(f'student: unknown kind {kind!r}, expected one of {sorted(student_kinds)}')
-    return student_kinds[kind].of(encoder, items, **kwargs)
+    cls = student_kinds[kind]
+    if not issubclass(cls, ClassicStudent): return cls.of(encoder, items, **kwargs)
+    own = {k:kwargs.pop(k) for k in ('columns','dim','vecs') if k in kwargs}
+    return cls(PairFeatures.of(items, encoder, **own), **kwargs)
 
 @dataclass
 class Distilled:
@@ -107,13 +114,15 @@ def distil(
     epochs:int=3,            # On soft labels and labels
     words:int=8,             # Epochs in which a new static student learns the embeddings of the teacher's twin encoder, if it has one
     finetune:int=0,          # More epochs, on labelled pairs alone (they keep their soft labels)
+    pretrain:dict=None,      # Go on with the teacher's pretraining first: `texts`, and other arguments of `teacher.pretrain.pretrain`
     teach:dict=None,         # Fit the teacher with these arguments first (it is fitted already, if None)
     lr:float=None, bs:int=None, seed:int=0, progress:bool=None,
 )->Distilled: # Fitted student, teacher, what it saw, and what each step took
-    "Teach (if asked), learn the teacher's words, label, distil, fine-tune (if asked)"
+    "Pretrain and teach (if asked), learn the teacher's words, label, distil, fine-tune (if asked)"
     check_held_out(pairs, unlabelled)
     d,h = all_pairs(pairs, unlabelled),[]
     store = store if isinstance(store, SoftLabels) else SoftLabels(store)
+    if pretrain is not None: _step(h, 'pretrain', lambda: pretrain_on(teacher, **pretrain))
     if teach is not None: _step(h, 'teach', lambda: teacher.fit(d.dropna(subset='label'), **teach))
     texts = list(dict.fromkeys([*d.item, *d.context]))
     if words and learns_embeddings(student, teacher): _step(h, 'words', lambda: learn_embeddings(student, teacher, texts, words, seed))

@@ -148,10 +148,11 @@ def one_cycle(
     learn:Learner,
     epochs:int,
     lr:float, # Highest rate
+    start:int=0, # Epochs that are done already, see `Checkpoint`
 )->Learner: # The same
     "Train for a cycle without bars or tables, and without a validation pass"
     try:
-        with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr, pct_start=.1, div=10, cbs=NoValid())
+        with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr, pct_start=.1, div=10, start_epoch=start, cbs=NoValid())
     finally:
         if hasattr(learn, 'autocast'): learn.autocast._leave() # fastai calls no event after an error
     return learn
