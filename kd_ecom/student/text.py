@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['lexical_names', 'mu', 'n_pool', 'token_vectors', 'principal_axes', 'compress', 'sizes_in', 'text_parts', 'Sides',
            'Lexical', 'ItemParts', 'token_idf', 'static_words', 'distinct', 'TokenSide', 'TwoTowerModel', 'TextStudent',
-           'StaticStudent', 'TextMean', 'TwoTower', 'kernels', 'KernelSums', 'weigh', 'kernel_pool', 'bag_pool',
-           'InteractionModel', 'Interaction', 'ranges', 'trim_tokenizer', 'CrossModel', 'CrossStudent']
+           'StaticStudent', 'TextMean', 'TwoTower', 'InBatch', 'kernels', 'KernelSums', 'weigh', 'kernel_pool',
+           'bag_pool', 'InteractionModel', 'Interaction', 'ranges', 'trim_tokenizer', 'CrossModel', 'CrossStudent']
 
 # %% ../../nbs/41_student.text.ipynb #dcef4cc5
 import json, re, zlib
@@ -20,6 +20,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from fastai.callback import progress, schedule  # They add `no_bar` and `fit_one_cycle` to Learner
+from fastai.callback.core import Callback
 from fastai.callback.training import GradientClip
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
@@ -31,6 +32,7 @@ from torch.autograd.function import once_differentiable
 
 from ..core import KdError, fingerprint, seed_all
 from ..load import PairLoader, Ragged, Texts, pad, tokenise
+from ..losses import contrastive
 from ..pairs import norm_text, stem
 from .core import Student
 from ..teacher.encoder import Encoder, NoValid, StopOnNaN, bert_inputs
@@ -475,6 +477,33 @@ class TwoTower(StaticStudent):
         t = self.query_tokens(query)
         v = self.vecs if ids is None else self.vecs[torch.as_tensor(ids)]
         return (self.model.a*(v@self.model.tower(t, self.model.q)[0])+self.model.b).numpy()
+
+# %% ../../nbs/41_student.text.ipynb #085745fa
+class InBatch(Callback):
+    "For students with two towers: tell each query's good item from the other good items of the batch, besides the loss of the pairs"
+    order = 8 # After `DistillCallback`, before `StopOnNaN`
+    def __init__(self,
+        share:float=.1, # Weight of this part
+        T:float=.05,    # Temperature of `contrastive`
+        least:float=.5, # An item is good from this label, or from this probability of the teacher where there is no label
+    ): self.share,self.T,self.least = share,T,least
+
+    def before_fit(self):
+        if not hasattr(self.model, 'tower'): raise KdError(f'InBatch: a {type(self.model).__name__} has not two towers: leave it out')
+
+    def good(self):
+        "(B,) bool: which pairs of the batch are good"
+        y,by = self.yb[0],getattr(self.learn, 'distill', None)
+        return (y if by is None or by.soft is None else torch.where(y.isnan(), by.soft.sigmoid(), y))>=self.least
+
+    def after_loss(self):
+        if not self.training: return
+        x,m,i = self.xb[0],self.model,self.good()
+        q,d = x['q'][i],x['d'][i]
+        same = (q[:,None]==q).all(-1)|(d[:,None]==d).all(-1)  # Another good item of this query is not wrong for it
+        part = contrastive(m.tower(q, m.q), m.tower(d, m.d), ~same, self.T)
+        self.learn.loss_grad = self.loss_grad+self.share*part
+        self.learn.loss = self.loss_grad.clone()
 
 # %% ../../nbs/41_student.text.ipynb #506de5e0
 mu = (1.,.9,.7,.5,.3,.1,-.1,-.3,-.5) # Centres of the kernels: exact match, then steps of 0.2
