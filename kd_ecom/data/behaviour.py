@@ -436,7 +436,7 @@ def related_pairs(
     for s,(log,n) in _split_sizes(beh, contexts).items():
         d = _related_split(beh, log, n, positives, negatives, support, power, seed, _of(note, s)).rename(columns={'group':'context_id'})
         parts.append(d.assign(group=d.context_id.astype(str)+'/'+s, context=beh.items.title.reindex(d.context_id).to_numpy(),
-                              history=[[o] for o in d.context_id], time=log.time.min(), split=s))
+                              time=log.time.min(), split=s))
     d = _table(parts, beh)
     return d.assign(cold=d.cold|_is_cold(beh, d.context_id))
 
