@@ -64,8 +64,7 @@ class Asked:
     def rank(self, query, ids=None):
         d = self.items if ids is None else self.items[ids]
         if hasattr(self.model, 'forget'): self.model.forget() # Text in, scores out: nothing is known of the items beforehand
-        if not hasattr(self.model, 'logits'): return self.model.score(pd.DataFrame({'context':query, 'item':d}))
-        return np.asarray(self.model.logits([query]*len(d), d.tolist()), np.float32)
+        return np.asarray(self.model.score(pd.DataFrame({'context':query, 'item':d})), np.float32)
     def score(self, pairs): return self.model.score(pairs)
 
 # %% ../nbs/60_compare.ipynb #b503b554
