@@ -68,7 +68,9 @@ class MaskedWords(nn.Module):
         seed_all(seed)
         self.lm = AutoModelForMaskedLM.from_config(body.config)
         setattr(self.lm, self.lm.base_model_prefix, body); self.lm.tie_weights(); self.lm.to(body.device)
-        self.draw,self.max_len = DataCollatorForLanguageModeling(tokenizer, whole_word_mask=True, mlm_probability=mask),max_len
+        self.max_len = max_len
+        self.draw = DataCollatorForLanguageModeling(tokenizer, whole_word_mask=True, mlm_probability=mask,
+                                                    mask_replace_prob=1, random_replace_prob=0)
 
     def rows(self, texts):
         b = self.draw.tokenizer(list(texts), truncation=True, max_length=self.max_len, verbose=False)
