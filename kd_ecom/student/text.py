@@ -30,6 +30,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..callback import DistillCallback
 from ..core import KdError, fingerprint, seed_all
 from ..load import PairLoader, Ragged, Texts, pad, tokenise
 from ..losses import contrastive
@@ -481,7 +482,7 @@ class TwoTower(StaticStudent):
 # %% ../../nbs/41_student.text.ipynb #085745fa
 class InBatch(Callback):
     "For students with two towers: tell each query's good item from the other good items of the batch, besides the loss of the pairs"
-    order = 8 # After `DistillCallback`, before `StopOnNaN`
+    order = DistillCallback.order+.5 # Before fastai's GradientAccumulation (6), which divides the loss
     def __init__(self,
         share:float=.1, # Weight of this part
         T:float=.05,    # Temperature of `contrastive`

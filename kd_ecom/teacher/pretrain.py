@@ -12,11 +12,12 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..callback import eval_mode
 from ..checkpoint import Checkpoint
 from ..core import KdError, fingerprint, seed_all
 from ..load import PairLoader, Ragged, pad
 from .causal import CausalTeacher, learning, run_lm
-from .encoder import CrossEncoder, Encoder, TwinEncoder, _by_length, _learner, one_cycle, weights_fingerprint
+from .encoder import CrossEncoder, Encoder, TwinEncoder, _by_length, _learner, autocast, one_cycle, weights_fingerprint
 
 # %% ../../nbs/35_teacher.pretrain.ipynb #56b2ffcb
 def pack(
@@ -65,12 +66,18 @@ class MaskedWords(nn.Module):
         from transformers import AutoModelForMaskedLM, DataCollatorForLanguageModeling
         if not getattr(tokenizer, 'is_fast', False) or tokenizer.mask_token is None:
             raise KdError('masked words need a fast tokenizer with a mask token: set tokenizer.mask_token, or pretrain a causal model')
-        seed_all(seed)
-        self.lm = AutoModelForMaskedLM.from_config(body.config)
-        setattr(self.lm, self.lm.base_model_prefix, body); self.lm.tie_weights(); self.lm.to(body.device)
+        with torch.random.fork_rng(devices=[]): torch.manual_seed(seed); self.lm = AutoModelForMaskedLM.from_config(body.config)
+        setattr(self.lm, self.lm.base_model_prefix, body); self.lm.tie_weights(); self.lm.to(body.device, body.dtype)
         self.max_len = max_len
         self.draw = DataCollatorForLanguageModeling(tokenizer, whole_word_mask=True, mlm_probability=mask,
                                                     mask_replace_prob=1, random_replace_prob=0)
+
+    def train(self, mode:bool=True):
+        "What is frozen stays in eval mode, as in an `Encoder`"
+        super().train(mode)
+        for m in self.modules() if mode else ():
+            if list(m.parameters()) and not any(p.requires_grad for p in m.parameters()): m.eval()
+        return self
 
     def rows(self, texts):
         b = self.draw.tokenizer(list(texts), truncation=True, max_length=self.max_len, verbose=False)
@@ -108,9 +115,10 @@ def perplexity(
     seed:int=0,    # Of the masks
 )->float:
     "How many words, as it were, a model wavers between where it has to guess one: the exponential of the mean loss"
+    if not len(texts): raise KdError('perplexity: there are no texts: give some')
     obj = model if hasattr(model, 'batch') else objective(model)
     rows,lens = obj.rows(texts)
-    with torch.random.fork_rng(devices=[]):
+    with eval_mode(obj), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed); s,n = _by_length(obj, lens, lambda i: obj.batch(rows, i), bs).sum(0, dtype=float)
     if not n: raise KdError(f'perplexity: nothing to guess in {len(lens)} rows: give more texts')
     return float(np.exp(s/n))
@@ -134,13 +142,15 @@ def pretrain(
     if not 0<n<len(texts): raise KdError(f'pretrain: {len(texts)} texts, of which {n} are held out: expected some of both')
     held,seen = [texts[i] for i in o[:n]],[texts[i] for i in o[n:]]
     obj = objective(model, block, seed); rows,lens = obj.rows(seen)
-    before = perplexity(obj, held, bs, seed); _forget(model)
+    before,dev = perplexity(obj, held, bs, seed),next(obj.parameters()).device
     run = {'texts':fingerprint(seen), 'weights':weights_fingerprint(obj, [n for n,_ in learning(obj)]),
-           'settings':f'epochs={epochs}, lr={lr}, block={block}, bs={bs}, wd={wd}, seed={seed}'}
+           'settings':f'{epochs=}, {lr=}, {block=}, {bs=}, {wd=}, {seed=}, {type(autocast(dev)).__name__}, {vars(obj).get("max_len")}'}
     saved = [Checkpoint(folder, obj, run)] if folder else []
-    dl = PairLoader(lambda i: obj.batch(rows, i), lens, bs=bs, seed=seed, device=next(obj.parameters()).device)
+    dl = PairLoader(lambda i: obj.batch(rows, i), lens, bs=bs, seed=seed, device=dev)
     learn = _learner(obj, dl, lambda s,*_: s[:,0].sum()/s[:,1].sum().clamp(min=1), lr, wd, [*saved, *cbs])
-    seed_all(seed); one_cycle(learn, epochs, lr, saved[0].found['epoch'] if saved else 0)
+    seed_all(seed); _forget(model)
+    try: one_cycle(learn, epochs, lr, saved[0].found['epoch'] if saved else 0)
+    finally: obj.eval(); _forget(model)
     return {'before':before, 'after':perplexity(obj, held, bs, seed), 'texts':len(seen), 'tokens':int(lens.sum())}
 
 def _forget(model):
