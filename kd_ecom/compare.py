@@ -281,7 +281,7 @@ def _timed(f, queries, n_items, size, repeats, warm, seconds, rng):
         if len(s)!=size: raise KdError(f'speed: expected {size} scores, got {len(s)}')
         late = seconds is not None and time.perf_counter()-t0>seconds
         if i>=warm or late: out.append(dt)
-        least = (10 if dt<1 else 3) if size<=100 else 3 if dt<1 else 1
+        least = (10 if dt<1 else 5) if size<=100 else 3 if dt<1 else 1
         if late and len(out)>=least: break
     return np.array(out)
 
@@ -294,7 +294,7 @@ def speed(
     repeats:int=200,    # Calls of the first size; a tenth of them for the others
     warm:int=20,        # Calls before counting
     threads:int=1,      # Threads of torch and numpy
-    seconds:float=None, # Stop after so long, with ten calls (of over a second: three; of more than 100 candidates: three, or one)
+    seconds:float=None, # Stop after so long, with ten calls (of over a second: five; of more than 100 candidates: three, or one)
     seed:int=0,         # Of the candidates
 )->dict: # `ms`, `ms_p99`, `pairs_per_s`, `pairs_at` (the size it was reached with), `repeats`, `threads`
     "Time a ranker: text in, scores out"

@@ -96,17 +96,22 @@ def _auc(label, score, g):
     return _ratio(np.bincount(gs, up*pos) - n1*(n1+1)/2, n1*(n-n1))
 
 # %% ../nbs/20_metrics.ipynb #ae40ad34
-def _recall(label, score, g, k=10):
-    "Recall@k of each group, NaN where nothing is positive"
+def _hits(label, score, g, k):
+    "Of each group: positives that are expected among the first k, positives, rows"
     o,gs,r,tie = _ranked(score, g)
     pos = label[o]>=.5
-    return _ratio(np.bincount(gs, _tie_mean(r<k, tie)*pos), np.bincount(gs, pos))
+    return np.bincount(gs, _tie_mean(r<k, tie)*pos), np.bincount(gs, pos), np.bincount(gs)
+
+def _recall(label, score, g, k=10):
+    "Recall@k of each group, NaN where nothing is positive"
+    hits,pos,_ = _hits(label, score, g, k)
+    return _ratio(hits, pos)
 
 # %% ../nbs/20_metrics.ipynb #0597e80f
 def _cvr(label, score, g, k=10):
     "Of the first k rows of each group, the share that is positive"
-    o,gs,r,tie = _ranked(score, g)
-    return np.bincount(gs, _tie_mean(r<k, tie)*(label[o]>=.5))/np.bincount(gs).clip(max=k)
+    hits,_,n = _hits(label, score, g, k)
+    return hits/n.clip(max=k)
 
 # %% ../nbs/20_metrics.ipynb #215e402b
 def _first_tie(pos, gs, r, tie):

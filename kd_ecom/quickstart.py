@@ -22,7 +22,7 @@ from fastai.callback.core import Callback
 from scipy.special import expit, logit
 
 from .compare import Asked, ByBM25, Cosine, Popularity, compare_rankers, difference_table, part_of, peak_memory, search_report
-from .core import KdError, disk_error, fingerprint, load_json, n_threads, save_json, seed_all
+from .core import KdError, disk_error, fingerprint, load_json, n_threads, save_json
 from .data.search import Collection, best_sellers, collection_pairs
 from .distil import all_pairs, check_held_out, new_student, sentence_encoder, training_queries
 from .load import length_batches, tokenise
@@ -169,14 +169,8 @@ def fit_twin(g, plan, log):
 
 def fit_cross(g, plan, twin, log=lambda s: None):
     "A cross-encoder, started from the twin's weights"
-    from transformers import AutoModelForSequenceClassification
-    body = twin.encoder.body
     log(f'teacher: cross-encoder, {plan.cross_pairs:,} pairs')
-    seed_all(plan.seed)
-    cfg = type(body.config).from_dict({**body.config.to_dict(), 'id2label':{0:'relevant'}, 'label2id':{'relevant':0}})
-    m = AutoModelForSequenceClassification.from_config(cfg)
-    m.base_model.load_state_dict(body.state_dict(), strict=False)
-    cross = CrossEncoder(m, twin.encoder.texts.tokenizer, seed=plan.seed)
+    cross = CrossEncoder.of(twin.encoder, plan.seed)
     cross.fit(balanced(taught_pairs(g), plan.cross_pairs, plan.seed), loss=plan.cross_loss, seed=plan.seed)
     return cross
 

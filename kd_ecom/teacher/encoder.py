@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['minilm_sha256', 'teacher_kinds', 'check_weights', 'model_source', 'bf16_gain', 'autocast', 'Autocast', 'StopOnNaN',
-           'NoValid', 'one_cycle', 'bert_inputs', 'mean_of_parts', 'body_layers', 'Hidden', 'Encoder', 'kept_inputs',
-           'weights_fingerprint', 'OneLogit', 'CrossEncoder', 'platt', 'label_logits', 'GridLoader', 'by_width',
-           'grid_loss', 'Grid', 'freeze_lowest', 'TwinEncoder', 'blend', 'keep_if_frozen', 'MixTeacher', 'load_teacher']
+           'NoValid', 'one_cycle', 'bert_inputs', 'mean_of_parts', 'body_layers', 'Hidden', 'eval_frozen', 'Encoder',
+           'kept_inputs', 'weights_fingerprint', 'OneLogit', 'CrossEncoder', 'platt', 'label_logits', 'GridLoader',
+           'by_width', 'grid_loss', 'Grid', 'freeze_lowest', 'TwinEncoder', 'blend', 'keep_if_frozen', 'MixTeacher',
+           'load_teacher']
 
 # %% ../../nbs/31_teacher.encoder.ipynb #83e87ee5
 import inspect, os, shutil, time
@@ -254,6 +255,14 @@ class Hidden:
         return self.flat[self.places(codes).clamp(min=0)]
 
 # %% ../../nbs/31_teacher.encoder.ipynb #02e1b597
+def eval_frozen(
+    model:nn.Module, # In training mode
+):
+    "Put what is frozen as a whole into eval mode"
+    for m in model.modules():
+        p = list(m.parameters())
+        if p and not any(o.requires_grad for o in p): m.eval()
+
 class Encoder(nn.Module):
     "A sentence encoder: mean of the last hidden states, of length 1"
     def __init__(self,
@@ -271,10 +280,12 @@ class Encoder(nn.Module):
     def train(self, mode:bool=True):
         "Frozen layers stay in eval mode: they compute what they will compute when the encoder is used, and quicker; all do without dropout"
         super().train(mode and self.dropout)
-        for m in self.modules() if mode else ():
-            p = list(m.parameters())
-            if p and not any(o.requires_grad for o in p): m.eval()
+        if mode: eval_frozen(self)
         return self
+
+    def forget(self):
+        "Drop the hidden states and tokens that were kept"
+        self.texts,self.hidden = Texts(self.texts.tokenizer, self.texts.max_len),None
 
     def forward(self, x:dict)->Tensor: # (B, d)
         h = self.states(x)
@@ -414,6 +425,20 @@ class CrossEncoder(Teacher):
         "The scores of (context, item) pairs, as logits"
         f,lens = self.collate(context, item)
         return self.cfg['slope']*_by_length(OneLogit(self.model), lens, f, bs)+self.cfg['offset']
+
+# %% ../../nbs/31_teacher.encoder.ipynb #4b4385a0
+@patch(cls_method=True)
+def of(cls:CrossEncoder,
+    encoder:Encoder, # Its body is copied
+    seed:int=0,      # Of the new head
+)->CrossEncoder: # Not yet fitted
+    "A cross-encoder that starts from an encoder's weights"
+    from transformers import AutoModelForSequenceClassification
+    body = encoder.body; seed_all(seed)
+    cfg = type(body.config).from_dict({**body.config.to_dict(), 'id2label':{0:'relevant'}, 'label2id':{'relevant':0}})
+    m = AutoModelForSequenceClassification.from_config(cfg)
+    m.base_model.load_state_dict(body.state_dict(), strict=False)
+    return cls(m, encoder.texts.tokenizer, seed=seed)
 
 # %% ../../nbs/31_teacher.encoder.ipynb #8510f1b7
 def platt(
@@ -573,8 +598,7 @@ class TwinEncoder(Teacher):
 
     def forget(self):
         "Drop the embeddings, hidden states and tokens that were kept"
-        self.kept,e = {},self.encoder
-        e.texts,e.hidden = Texts(e.texts.tokenizer, e.texts.max_len),None
+        self.kept = {}; self.encoder.forget()
 
     def embed(self, texts):
         "Embeddings, each text once for good (until the weights change, or `forget`)"

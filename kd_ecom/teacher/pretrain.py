@@ -17,7 +17,8 @@ from ..checkpoint import Checkpoint
 from ..core import KdError, fingerprint, seed_all
 from ..load import PairLoader, Ragged, pad
 from .causal import CausalTeacher, learning, run_lm
-from .encoder import CrossEncoder, Encoder, TwinEncoder, _by_length, _learner, autocast, one_cycle, weights_fingerprint
+from .encoder import CrossEncoder, Encoder, TwinEncoder, _by_length, _learner
+from .encoder import autocast, eval_frozen, one_cycle, weights_fingerprint
 
 # %% ../../nbs/35_teacher.pretrain.ipynb #56b2ffcb
 def pack(
@@ -75,8 +76,7 @@ class MaskedWords(nn.Module):
     def train(self, mode:bool=True):
         "What is frozen stays in eval mode, as in an `Encoder`"
         super().train(mode)
-        for m in self.modules() if mode else ():
-            if list(m.parameters()) and not any(p.requires_grad for p in m.parameters()): m.eval()
+        if mode: eval_frozen(self)
         return self
 
     def rows(self, texts):
@@ -148,12 +148,7 @@ def pretrain(
     saved = [Checkpoint(folder, obj, run)] if folder else []
     dl = PairLoader(lambda i: obj.batch(rows, i), lens, bs=bs, seed=seed, device=dev)
     learn = _learner(obj, dl, lambda s,*_: s[:,0].sum()/s[:,1].sum().clamp(min=1), lr, wd, [*saved, *cbs])
-    seed_all(seed); _forget(model)
+    seed_all(seed); model.forget()
     try: one_cycle(learn, epochs, lr, saved[0].found['epoch'] if saved else 0)
-    finally: obj.eval(); _forget(model)
+    finally: obj.eval(); model.forget() # What was kept of the old weights is no longer true
     return {'before':before, 'after':perplexity(obj, held, bs, seed), 'texts':len(seen), 'tokens':int(lens.sum())}
-
-def _forget(model):
-    "What was kept of the old weights is no longer true"
-    if hasattr(model, 'forget'): model.forget()
-    if isinstance(model, Encoder): model.hidden = None
