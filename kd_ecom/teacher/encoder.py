@@ -247,8 +247,8 @@ class Hidden:
         "Keep the states (B, W, d) of a batch of texts, those for which there is room"
         h = h.detach().cpu(); lack = len(self.rows.flat)-(0 if self.flat is None else len(self.flat))
         if lack: self.flat = torch.cat([*([] if self.flat is None else [self.flat]), torch.empty(lack, h.shape[-1], dtype=h.dtype)])
-        some = self.has(codes); p = self.places(np.asarray(codes)[some]); m = p>=0
-        if some.any(): self.flat[p[m]] = h[torch.from_numpy(some)][:,:p.shape[1]][m]
+        some = self.has(codes)
+        if some.any(): p = self.places(np.asarray(codes)[some]); m = p>=0; self.flat[p[m]] = h[torch.from_numpy(some)][:,:p.shape[1]][m]
 
     def take(self, codes)->Tensor: # (B, W, d)
         "The states of some texts; padding holds those of some token, which a model masks"

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['goals', 'named_rules', 'similarities', 'Scaled', 'rank_quality', 'likelihood', 'greedy_weights', 'fit_weights',
-           'cross_fit', 'fit_mix', 'each', 'Rule', 'RuleTeacher', 'same_brand', 'amounts', 'same_size', 'stems',
-           'all_words', 'not_blocked', 'Constrained', 'category_paths', 'Taxonomy', 'learn_contexts', 'TaxonomyTeacher']
+           'cross_fit', 'fit_mix', 'bagged_mix', 'each', 'Rule', 'RuleTeacher', 'same_brand', 'amounts', 'same_size',
+           'stems', 'all_words', 'not_blocked', 'Constrained', 'category_paths', 'Taxonomy', 'learn_contexts',
+           'TaxonomyTeacher']
 
 # %% ../../nbs/34_teacher.mix.ipynb #4582a5b3
 import json, re
@@ -131,6 +132,12 @@ def fit_weights(
     return (a*s, b*s+o, w) if s else (a, b, w)
 
 # %% ../../nbs/34_teacher.mix.ipynb #93cb442d
+def _parts(keys, folds, seed):
+    "A number in range(folds) for each row, the same for equal keys"
+    g,names = pd.factorize(keys, sort=True)
+    if not 2<=folds<=len(names): raise KdError(f'folds is {folds}: expected 2 or more, and at most one for each of {len(names)} groups')
+    return (np.random.default_rng(seed).permutation(len(names))%folds)[g]
+
 def cross_fit(
     x,                   # (n, m) logits of the members
     pairs:pd.DataFrame,  # `group`, `label`, without missing ones
@@ -139,9 +146,7 @@ def cross_fit(
     **kwargs,            # `goal`, `calibrate`
 )->np.ndarray: # (n,) logits
     "The mix of each group as the other groups would have it"
-    g,names = pd.factorize(pairs.group, sort=True)
-    if not 2<=folds<=len(names): raise KdError(f'folds is {folds}: expected 2 or more, and at most one for each of {len(names)} groups')
-    fold,out = (np.random.default_rng(seed).permutation(len(names))%folds)[g],np.empty(len(x))
+    fold,out = _parts(pairs.group, folds, seed),np.empty(len(x))
     for m in (fold==k for k in range(folds)): a,b,w = fit_weights(x[~m], pairs[~m], **kwargs); out[m] = (x[m]*a+b)@w
     return out
 
@@ -170,6 +175,32 @@ def fit_mix(
     members = [Scaled(t.teachers[0], **{**t.cfg, 'slope':i, 'offset':j}) for t,i,j in zip(ts, a, b)]
     mix = MixTeacher([t for t,o in zip(members, w) if o], w[w>0])
     return mix, _qualities(d, rows).join(fitted), rows.get('cross-fitted')
+
+# %% ../../nbs/34_teacher.mix.ipynb #9536a221
+def _bag(made, names, fitted, folds):
+    "Calibrated members of all parts as one teacher, without those of weight 0"
+    some = [(Scaled(m[n], o.slope, o.offset), o.weight/folds) for m in made for n,o in zip(names, fitted.itertuples()) if o.weight]
+    return MixTeacher(*zip(*some))
+
+def bagged_mix(
+    make,                # Training pairs, seed → name → fitted teacher with one logit; the same names each time
+    pairs:pd.DataFrame,  # Labelled pairs; unlabelled ones are left out
+    folds:int=3,         # Parts, and fits of each member
+    seed:int=0,          # Of the parts; the members get `seed`, `seed`+1, …
+    keys=None,           # (n,) rows with equal ones stay in one part, e.g. `variant_keys` of queries (the groups, if None)
+    goal='rank', calibrate:bool=True, # Of `fit_weights`
+)->tuple: # (`MixTeacher`; table of members and mix; (n,) logits of the mix of members that have not seen the pair, NaN without a label)
+    "Fit members without one part each time, weigh them on what they have not seen, and take the mean of all"
+    seen = check_pairs(pairs).label.notna().to_numpy(); d = pairs[seen].reset_index(drop=True)
+    fold = _parts(np.asarray(pairs.group if keys is None else keys)[seen], folds, seed)
+    made = [make(d[fold!=k].reset_index(drop=True), seed+k) for k in range(folds)]; names = list(made[0])
+    if not names or any(list(m)!=names for m in made):
+        raise KdError(f'make: expected the same teachers for each part, got {[list(m) for m in made]}')
+    x = np.empty((len(d), len(names)))
+    for k,m in enumerate(made): x[fold==k] = np.stack([t.score(d[fold==k]) for t in m.values()], 1)
+    a,b,w = fit_weights(x, d, goal, calibrate); out = np.full(len(pairs), np.nan); out[seen] = (x*a+b)@w
+    fitted = pd.DataFrame({'weight':w, 'slope':a, 'offset':b}, names)
+    return _bag(made, names, fitted, folds), _qualities(d, dict(zip(names, x.T))|{'mix':out[seen]}).join(fitted), out
 
 # %% ../../nbs/34_teacher.mix.ipynb #8539d8de
 named_rules = {} # Name → f(pairs, table, **args) → (n,): 1 where it holds, 0 where it is broken, NaN where it has nothing to say
