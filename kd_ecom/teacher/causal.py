@@ -8,8 +8,9 @@ __all__ = ['smollm2_sha256', 'prompts', 'query_shots', 'smollm2_file', 'load_ggu
            'Continued', 'same_length', 'class_loss', 'learning', 'write_queries']
 
 # %% ../../nbs/32_teacher.causal.ipynb #2985490d
-import inspect, re
+import inspect, io, re
 from collections import Counter
+from contextlib import redirect_stderr
 from copy import copy
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -53,7 +54,8 @@ def load_gguf(
     from transformers import AutoModelForCausalLM, AutoTokenizer
     file = Path(file)
     read = lambda cls, **kw: cls.from_pretrained(file.parent, gguf_file=file.name, **kw)
-    with _quiet(): m,tok = read(AutoModelForCausalLM, dtype=torch.float32),read(AutoTokenizer)
+    with _quiet(), redirect_stderr(io.StringIO()): # transformers' bar for this heeds no setting
+        m,tok = read(AutoModelForCausalLM, dtype=torch.float32),read(AutoTokenizer)
     cfg = {k:v for k,v in m.config.to_dict().items() if k!='quantization_config'} # transformers does not save what it calls quantised
     plain = type(m)(type(m.config).from_dict(cfg)); plain.load_state_dict(m.state_dict())
     return plain,tok
