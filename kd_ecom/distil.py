@@ -47,9 +47,10 @@ def check_held_out(
     pairs:pd.DataFrame,      # With `split`
     unlabelled:pd.DataFrame, # `context`
 ):
-    "Unlabelled pairs must not be made of the queries that are tested on"
+    "Unlabelled pairs must not be made of the queries that are tested on. In a split by time contexts come again: those that train are free"
     if 'split' not in pairs or unlabelled is None: return
-    held = {norm_text(q) for q in pairs.context[pairs.split=='test'].unique()}
+    of = lambda split: {norm_text(q) for q in pairs.context[pairs.split==split].unique()}
+    held = of('test')-of('train')
     bad = sorted(q for q in unlabelled.context.unique() if norm_text(q) in held)
     if bad: raise KdError(f'distil: {len(bad)} unlabelled contexts are test queries, first {bad[:3]}: leave them out of training')
 
@@ -91,10 +92,10 @@ def learns_embeddings(student, teacher)->bool:
     "Is this a new static student, with a teacher that has embeddings?"
     return isinstance(student, StaticStudent) and not student.fitted and sentence_encoder(teacher) is not None
 
-def learn_embeddings(student, teacher, texts, epochs=8, seed=0):
-    "Fit a static student's words to the embeddings of the teacher's twin encoder"
+def learn_embeddings(student, teacher, texts, epochs=8, seed=0, vecs=None):
+    "Fit a static student's words to the embeddings of the teacher's twin encoder, which reads its vocabulary for this, unless it is given"
     twin = sentence_encoder(teacher)
-    return student.fit_embeddings(texts, twin.embed(texts), token_vectors(twin.encoder), epochs=epochs, seed=seed)
+    return student.fit_embeddings(texts, twin.embed(texts), token_vectors(twin.encoder) if vecs is None else vecs, epochs=epochs, seed=seed)
 
 # %% ../nbs/52_distil.ipynb #561f48b0
 def _step(history, name, f):
@@ -114,6 +115,7 @@ def distil(
     loss='bce',              # Distillation loss
     epochs:int=3,            # On soft labels and labels
     words:int=8,             # Epochs in which a new static student learns the embeddings of the teacher's twin encoder, if it has one
+    vecs=None,               # (V, d) token vectors from which the words start; those of the encoder without training will do, once for all students
     finetune:int=0,          # More epochs, on labelled pairs alone (they keep their soft labels)
     pretrain:dict=None,      # Go on with the teacher's pretraining first: `texts`, and other arguments of `teacher.pretrain.pretrain`
     teach:dict=None,         # Fit the teacher with these arguments first (it is fitted already, if None)
@@ -128,7 +130,7 @@ def distil(
     if pretrain is not None: _step(h, 'pretrain', lambda: pretrain_on(teacher, **pretrain))
     if teach is not None: _step(h, 'teach', lambda: teacher.fit(d.dropna(subset='label'), **teach))
     texts = list(dict.fromkeys([*d.item, *d.context]))
-    if words and learns_embeddings(student, teacher): _step(h, 'words', lambda: learn_embeddings(student, teacher, texts, words, seed))
+    if words and learns_embeddings(student, teacher): _step(h, 'words', lambda: learn_embeddings(student, teacher, texts, words, seed, vecs))
     _step(h, 'label', lambda: store.label(teacher, d, progress=progress))
     soft = store.aligned(teacher, d)
     _step(h, 'distil', lambda: student.fit(d, soft, alpha=alpha, T=T, loss=loss, epochs=epochs, lr=lr, bs=bs, seed=seed))
