@@ -93,17 +93,17 @@ def learns_embeddings(student, teacher)->bool:
     return isinstance(student, StaticStudent) and not student.fitted and sentence_encoder(teacher) is not None
 
 def learn_embeddings(student, teacher, texts, epochs=8, seed=0, vecs=None):
-    "Fit a static student's words to the embeddings of the teacher's twin encoder, which reads its vocabulary for this, unless it is given"
+    "Fit a static student's words to the embeddings of the teacher's twin encoder, from its token vectors unless others are given"
     twin = sentence_encoder(teacher)
     return student.fit_embeddings(texts, twin.embed(texts), token_vectors(twin.encoder) if vecs is None else vecs, epochs=epochs, seed=seed)
 
-# %% ../nbs/52_distil.ipynb #561f48b0
 def _step(history, name, f):
     "Run one step and note how long it took"
     t = time.perf_counter(); out = f()
     history.append({'step':name, 'seconds':round(time.perf_counter()-t, 2)})
     return out
 
+# %% ../nbs/52_distil.ipynb #561f48b0
 def distil(
     pairs:pd.DataFrame,      # Labelled pairs; of those with a `split` only train is used
     teacher:Teacher,         # Fitted, unless `teach` says how
@@ -115,7 +115,7 @@ def distil(
     loss='bce',              # Distillation loss
     epochs:int=3,            # On soft labels and labels
     words:int=8,             # Epochs in which a new static student learns the embeddings of the teacher's twin encoder, if it has one
-    vecs=None,               # (V, d) token vectors from which the words start; those of the encoder without training will do, once for all students
+    vecs=None,               # (V, d) token vectors from which the words start, read once for several students (read now, if None)
     finetune:int=0,          # More epochs, on labelled pairs alone (they keep their soft labels)
     pretrain:dict=None,      # Go on with the teacher's pretraining first: `texts`, and other arguments of `teacher.pretrain.pretrain`
     teach:dict=None,         # Fit the teacher with these arguments first (it is fitted already, if None)
@@ -130,7 +130,8 @@ def distil(
     if pretrain is not None: _step(h, 'pretrain', lambda: pretrain_on(teacher, **pretrain))
     if teach is not None: _step(h, 'teach', lambda: teacher.fit(d.dropna(subset='label'), **teach))
     texts = list(dict.fromkeys([*d.item, *d.context]))
-    if words and learns_embeddings(student, teacher): _step(h, 'words', lambda: learn_embeddings(student, teacher, texts, words, seed, vecs))
+    if words and learns_embeddings(student, teacher):
+        _step(h, 'words', lambda: learn_embeddings(student, teacher, texts, words, seed, vecs))
     _step(h, 'label', lambda: store.label(teacher, d, progress=progress))
     soft = store.aligned(teacher, d)
     _step(h, 'distil', lambda: student.fit(d, soft, alpha=alpha, T=T, loss=loss, epochs=epochs, lr=lr, bs=bs, seed=seed))
