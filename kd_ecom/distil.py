@@ -16,12 +16,12 @@ import pandas as pd
 from .core import KdError, need_columns
 from .data.search import unlike
 from .pairs import check_pairs, norm_text
-from .mine import Dense, Recipe, misspell, ngram_queries, vocabulary_queries
+from .mine import Dense, Recipe, field_queries, misspell, ngram_queries, vocabulary_queries
 from .student.behaviour import AttentionStudent, CollabStudent
 from .student.classic import BoostedStudent, ClassicStudent, PairFeatures, SvmStudent, TreeStudent
 from .student.core import Student
 from .student.text import CrossStudent, Interaction, StaticStudent, TwoTower, token_vectors
-from .teacher.causal import CausalTeacher
+from .teacher.causal import CausalTeacher, write_queries
 from .teacher.core import SoftLabels, Teacher
 from .teacher.encoder import Encoder, TwinEncoder
 from .teacher.pretrain import pretrain as pretrain_on
@@ -151,9 +151,16 @@ def training_queries(
     recipe:Recipe=Recipe(),
     typos:float=.1,      # Share of queries that come again with a typing error
     seed:int=0,
+    fields:pd.DataFrame=None, # Columns of the catalogue for `recipe.fields`
+    lm=None,             # Causal model for `recipe.written`: what `write_queries` takes
 )->list: # Distinct queries
     "Pseudo-queries of a catalogue"
-    rng = np.random.default_rng(seed)
-    q = list(dict.fromkeys(ngram_queries(items, recipe.ngrams, seed)+vocabulary_queries(vocab, encode, dense, recipe.words)))
+    for n,what,name in ((recipe.fields, fields, 'fields'), (recipe.written, lm, 'lm')):
+        if n and what is None: raise KdError(f'recipe: {n} queries to be made from {name}, but none was given')
+    rng,items = np.random.default_rng(seed),list(items); some = np.random.default_rng([seed, 1]).permutation(len(items))[:recipe.written]
+    q = ngram_queries(items, recipe.ngrams, seed)+vocabulary_queries(vocab, encode, dense, recipe.words)
+    if recipe.fields: q += field_queries(fields, recipe.fields, seed)
+    if recipe.written: q += write_queries([items[i] for i in some], lm, seed=seed)['query'].tolist()
+    q = list(dict.fromkeys(q))
     q += [misspell(q[i], rng) for i in rng.permutation(len(q))[:round(typos*len(q))]]
     return unlike(dict.fromkeys(q), held_out)

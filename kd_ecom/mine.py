@@ -198,6 +198,8 @@ class Recipe:
     "How many unlabelled pairs to mine, and from where"
     ngrams:int=1200     # Pseudo-queries from item texts
     words:int=1500      # Pseudo-queries from the teacher's vocabulary
+    fields:int=0        # Pseudo-queries from columns of the catalogue
+    written:int=0       # Pseudo-queries that a causal model writes, each for another item
     bm25:int=6          # Best items of BM25 for each query
     dense:int=12        # Nearest items of the encoder for each query
     rand:int=4          # Random items for each query
