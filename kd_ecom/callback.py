@@ -107,11 +107,6 @@ class DistillCallback(Callback):
         if not callable(alpha) and not 0<=alpha<=1: raise KdError(f'alpha: expected a weight in [0, 1], got {alpha}')
         if not callable(T) and not T>0: raise KdError(f'T: expected a temperature above 0, got {T}')
 
-    def __call__(self, event_name):
-        "fastai puts a line before an error of a callback; a `KdError` keeps its own one"
-        try: return super().__call__(event_name)
-        except KdError as e: e.args = (str(e).split('\n\t')[-1],); raise
-
 # %% ../nbs/22_callback.ipynb #3bc45381
 @patch
 def before_batch(self:DistillCallback):

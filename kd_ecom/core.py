@@ -18,6 +18,9 @@ import pandas as pd
 # %% ../nbs/00_core.ipynb #5946074d
 class KdError(ValueError):
     "A mistake that the user can mend: one line that says what was got, what was expected, and what to do"
+    def __str__(self):
+        "The one line; what fastai puts before an error of a callback is left out"
+        return super().__str__().rpartition('`:\n\t')[2]
 
 # %% ../nbs/00_core.ipynb #bba27a4a
 _disk_help = {errno.ENOSPC: 'the disk is full: free some space or choose another folder',
