@@ -60,8 +60,8 @@ class Checkpoint(Callback):
         self.found = read_state(self.file) if self.file.exists() else {'epoch':0}
         other = [k for k,v in self.found.get('settings', settings).items() if settings.get(k)!=v]
         if other:
-            raise KdError(f'{self.file}: belongs to a run with another {", ".join(other)}: start from the same data, settings and weights '
-                          '(those of a model that has learnt meanwhile are others), choose another folder, or delete it')
+            raise KdError(f'{self.file}: belongs to a run with another {", ".join(other)}. '
+                          'Start from the same data, settings and untrained weights, choose another folder, or delete it')
 
     def before_fit(self):
         if self.found['epoch']: self.restore(self.found)

@@ -47,7 +47,7 @@ def check_held_out(
     pairs:pd.DataFrame,      # With `split`
     unlabelled:pd.DataFrame, # `context`
 ):
-    "Unlabelled pairs must not be made of the queries that are tested on. In a split by time contexts come again: those that train are free"
+    "Unlabelled pairs must not be made of queries that are only tested on (in a split by time, a context may be in train, too)"
     if 'split' not in pairs or unlabelled is None: return
     of = lambda split: {norm_text(q) for q in pairs.context[pairs.split==split].unique()}
     held = of('test')-of('train')
@@ -92,10 +92,11 @@ def learns_embeddings(student, teacher)->bool:
     "Is this a new static student, with a teacher that has embeddings?"
     return isinstance(student, StaticStudent) and not student.fitted and sentence_encoder(teacher) is not None
 
-def learn_embeddings(student, teacher, texts, epochs=8, seed=0, vecs=None):
+def learn_embeddings(student, teacher, texts, epochs=8, seed=0, token_vecs=None):
     "Fit a static student's words to the embeddings of the teacher's twin encoder, from its token vectors unless others are given"
     twin = sentence_encoder(teacher)
-    return student.fit_embeddings(texts, twin.embed(texts), token_vectors(twin.encoder) if vecs is None else vecs, epochs=epochs, seed=seed)
+    v = token_vectors(twin.encoder) if token_vecs is None else token_vecs
+    return student.fit_embeddings(texts, twin.embed(texts), v, epochs=epochs, seed=seed)
 
 def _step(history, name, f):
     "Run one step and note how long it took"
@@ -115,7 +116,7 @@ def distil(
     loss='bce',              # Distillation loss
     epochs:int=3,            # On soft labels and labels
     words:int=8,             # Epochs in which a new static student learns the embeddings of the teacher's twin encoder, if it has one
-    vecs=None,               # (V, d) token vectors from which the words start, read once for several students (read now, if None)
+    token_vecs=None,         # (V, d) vectors of the twin's tokens, from which the words start (they are read now, if None)
     finetune:int=0,          # More epochs, on labelled pairs alone (they keep their soft labels)
     pretrain:dict=None,      # Go on with the teacher's pretraining first: `texts`, and other arguments of `teacher.pretrain.pretrain`
     teach:dict=None,         # Fit the teacher with these arguments first (it is fitted already, if None)
@@ -127,11 +128,13 @@ def distil(
     store = store if isinstance(store, SoftLabels) else SoftLabels(store)
     if pretrain is not None and teach is None and not isinstance(teacher, CausalTeacher): # Only that one is of use without labels
         raise KdError('distil: pretraining changes the encoder under what the teacher has learnt: fit it again, with teach={}')
+    if token_vecs is not None and not (pretrain is teach is None):
+        raise KdError('distil: token_vecs are of the twin before it learns: leave them out')
     if pretrain is not None: _step(h, 'pretrain', lambda: pretrain_on(teacher, **pretrain))
     if teach is not None: _step(h, 'teach', lambda: teacher.fit(d.dropna(subset='label'), **teach))
     texts = list(dict.fromkeys([*d.item, *d.context]))
     if words and learns_embeddings(student, teacher):
-        _step(h, 'words', lambda: learn_embeddings(student, teacher, texts, words, seed, vecs))
+        _step(h, 'words', lambda: learn_embeddings(student, teacher, texts, words, seed, token_vecs))
     _step(h, 'label', lambda: store.label(teacher, d, progress=progress))
     soft = store.aligned(teacher, d)
     _step(h, 'distil', lambda: student.fit(d, soft, alpha=alpha, T=T, loss=loss, epochs=epochs, lr=lr, bs=bs, seed=seed))
@@ -155,12 +158,14 @@ def training_queries(
     lm=None,             # Causal model for `recipe.written`: what `write_queries` takes
 )->list: # Distinct queries
     "Pseudo-queries of a catalogue"
-    for n,what,name in ((recipe.fields, fields, 'fields'), (recipe.written, lm, 'lm')):
-        if n and what is None: raise KdError(f'recipe: {n} queries to be made from {name}, but none was given')
-    rng,items = np.random.default_rng(seed),list(items); some = np.random.default_rng([seed, 1]).permutation(len(items))[:recipe.written]
+    for name,of,what in (('fields', 'fields', fields), ('written', 'lm', lm)):
+        if (n := getattr(recipe, name)) and what is None: raise KdError(f'Recipe({name}={n}) needs {of}=…')
+    rng,items = np.random.default_rng(seed),list(items)
     q = ngram_queries(items, recipe.ngrams, seed)+vocabulary_queries(vocab, encode, dense, recipe.words)
     if recipe.fields: q += field_queries(fields, recipe.fields, seed)
-    if recipe.written: q += write_queries([items[i] for i in some], lm, seed=seed)['query'].tolist()
+    if recipe.written:
+        some = np.random.default_rng([seed, 1]).permutation(len(items))[:recipe.written]
+        q += write_queries([items[i] for i in some], lm, seed=seed)['query'].tolist()
     q = list(dict.fromkeys(q))
     q += [misspell(q[i], rng) for i in rng.permutation(len(q))[:round(typos*len(q))]]
     return unlike(dict.fromkeys(q), held_out)

@@ -199,7 +199,7 @@ class Recipe:
     ngrams:int=1200     # Pseudo-queries from item texts
     words:int=1500      # Pseudo-queries from the teacher's vocabulary
     fields:int=0        # Pseudo-queries from columns of the catalogue
-    written:int=0       # Pseudo-queries that a causal model writes, each for another item
+    written:int=0       # Items for which a causal model writes a pseudo-query (some come out empty, or twice)
     bm25:int=6          # Best items of BM25 for each query
     dense:int=12        # Nearest items of the encoder for each query
     rand:int=4          # Random items for each query

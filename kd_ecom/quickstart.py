@@ -74,6 +74,11 @@ class Plan:
     curve:tuple=(.25,.5)   # Shares of the labelled queries for the label curve (and all of them)
     seed:int=0
 
+    def __post_init__(self):
+        if self.recipe.fields or self.recipe.written:
+            raise KdError('Plan: pseudo-queries come from texts and vocabulary: leave fields and written of its recipe at 0')
+
+# %% ../nbs/73_quickstart.ipynb #919654ab
 fast_plan = Plan(items=3500, tests=100, pool_k=15, graded=15, rand=15, answers=500, twin_batches=14, view_items=2000, ngrams=300, words=0,
                  word_epochs=4, recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=800, cross_unlabelled=800,
                  curve=())

@@ -345,11 +345,6 @@ class FeatureDistil(Callback):
         self.tokenizer = getattr(getattr(teacher, 'texts', None), 'tokenizer', None)
         self.what,self.layers,self.heads,self.seed,self.watch = what,layers,heads,seed,ExitStack()
 
-    def __call__(self, event_name):
-        "fastai puts a line before an error of a callback; a `KdError` keeps its own one"
-        try: return super().__call__(event_name)
-        except KdError as e: e.args = (str(e).split('\n\t')[-1],); raise
-
 # %% ../../nbs/44_student.transformer.ipynb #6c0276b3
 def _heads(s, t, what, heads):
     "Relation heads, if they fit both models"

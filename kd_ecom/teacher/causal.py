@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['smollm2_sha256', 'prompts', 'query_shots', 'smollm2_file', 'load_gguf', 'causal_lm', 'Prompt', 'cut_prompt',
            'spellings', 'answer_tokens', 'expected_logit', 'run_lm', 'AnswerModel', 'CausalTeacher', 'pick',
-           'Continued', 'same_length', 'class_loss', 'learning', 'write_queries']
+           'Continued', 'same_length', 'class_loss', 'learning', 'QueryPrompt', 'write_queries']
 
 # %% ../../nbs/32_teacher.causal.ipynb #2985490d
-import inspect, io, re
+import inspect, re
 from collections import Counter
-from contextlib import redirect_stderr
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -47,6 +47,15 @@ def smollm2_file()->Path: # A GGUF file
     return f
 
 # %% ../../nbs/32_teacher.causal.ipynb #375a4706
+@contextmanager
+def _no_bar():
+    "Run a block without the bar that transformers shows while it reads a GGUF file, whatever its settings"
+    from transformers import modeling_gguf_pytorch_utils as g
+    old = g.tqdm
+    g.tqdm = lambda x, **kwargs: x
+    try: yield
+    finally: g.tqdm = old
+
 def load_gguf(
     file, # A GGUF file of a causal model
 )->tuple: # Model in float32, tokenizer
@@ -54,8 +63,7 @@ def load_gguf(
     from transformers import AutoModelForCausalLM, AutoTokenizer
     file = Path(file)
     read = lambda cls, **kw: cls.from_pretrained(file.parent, gguf_file=file.name, **kw)
-    with _quiet(), redirect_stderr(io.StringIO()): # transformers' bar for this heeds no setting
-        m,tok = read(AutoModelForCausalLM, dtype=torch.float32),read(AutoTokenizer)
+    with _quiet(), _no_bar(): m,tok = read(AutoModelForCausalLM, dtype=torch.float32),read(AutoTokenizer)
     cfg = {k:v for k,v in m.config.to_dict().items() if k!='quantization_config'} # transformers does not save what it calls quantised
     plain = type(m)(type(m.config).from_dict(cfg)); plain.load_state_dict(m.state_dict())
     return plain,tok
@@ -193,6 +201,10 @@ class AnswerModel(nn.Module):
         return SimpleNamespace(logits=z.log_softmax(1) if self.grades is None else expected_logit(z, self.grades)[:,None])
 
 # %% ../../nbs/32_teacher.causal.ipynb #4c9d7ff8
+def _bos(tok):
+    "What the tokenizer puts before a text, but not what it puts after one"
+    return [i for i in tok('').input_ids if i==tok.bos_token_id]
+
 class CausalTeacher(CrossEncoder):
     "A GPT-like model that is asked about a pair"
     kind = 'causal'
@@ -212,7 +224,7 @@ class CausalTeacher(CrossEncoder):
         self.cfg = {'prompt':asdict(p), 'max_len':max_len, 'freeze_words':freeze_words, 'slope':1., 'offset':0.}
         self.texts,self.asked = Texts(tok, max_len),cut_prompt(p.text(tok))
         ids = [tok(o, add_special_tokens=False).input_ids for o in self.asked[::2]]
-        if not tok.chat_template: ids[0] = [i for i in tok('').input_ids if i==tok.bos_token_id]+ids[0]
+        if not tok.chat_template: ids[0] = _bos(tok)+ids[0]
         self.fixed = [np.array(o, int) for o in ids] # Tokens before, between and after the two texts
         self.free()
 
@@ -228,15 +240,18 @@ class CausalTeacher(CrossEncoder):
     def forget(self): self.texts = Texts(self.texts.tokenizer, self.texts.max_len)
 
 # %% ../../nbs/32_teacher.causal.ipynb #ce5c323e
+def _clean(tokenizer):
+    "What takes special tokens out of a text"
+    special = '|'.join(re.escape(o.content) for o in tokenizer.added_tokens_decoder.values() if o.special)
+    return lambda x: re.sub(special, ' ', x) if special else x
+
 @patch
 def codes(self:CausalTeacher,
     context, # n texts
     item,    # n texts
 )->tuple: # Two (n,) arrays of row numbers in `self.texts`
     "The two texts of each pair as the prompt shows them, without special tokens"
-    t = self.texts.tokenizer
-    special = '|'.join(re.escape(o.content) for o in t.added_tokens_decoder.values() if o.special)
-    clean = lambda x: re.sub(special, ' ', x) if special else x
+    clean = _clean(self.texts.tokenizer)
     return tuple(self.texts.codes([part[:part.index('{')]+clean(o) for o in xs]) for part,xs in zip(self.asked[1::2], (context,item)))
 
 @patch
@@ -390,51 +405,67 @@ teacher_kinds['causal'] = _from_folder
 query_shots = (('Tide liquid laundry detergent, original scent, 64 loads', 'laundry detergent'), # Product, query
                ('Logitech M185 wireless mouse with USB receiver, grey', 'wireless mouse'),
                ("Women's waterproof hiking boots, brown leather, size 8", 'brown hiking boots women'))
-_ask_query = 'Write the short search query by which a shopper would find this product.'
 
-def _query_prompt(tokenizer, item, shots):
-    "What comes before a query, as token ids"
-    turns = [*((f'Product: {d}', q) for d,q in shots), (f'Product: {item}', None)]
-    if not tokenizer.chat_template:
-        return tokenizer(f'{_ask_query}\n\n'+'\n\n'.join(f'{u}\nQuery:'+(f' {a}' if a else '') for u,a in turns)).input_ids
-    chat = [{'role':'system', 'content':_ask_query}, *({'role':r, 'content':c} for t in turns for r,c in zip(('user','assistant'), t) if c)]
-    return tokenizer.apply_chat_template(chat, add_generation_prompt=True, enable_thinking=False, return_dict=False)
+@dataclass(frozen=True)
+class QueryPrompt:
+    "How a causal model is asked for a query"
+    ask:str='Write the short search query by which a shopper would find this product.'
+    item:str='Product: {item}' # How a product is shown
+    query:str='Query:'         # What precedes a query where there is no chat template
+    shots:tuple=query_shots    # Examples: (item, query) each; those of your own shop, in its language, are better
 
-def _as_query(said, words):
-    "The first line of what a model said as a query of at most so many words; '' if it is none"
-    q = norm_text(next((l for l in said.splitlines() if l.strip()), ''))
-    return q if 0<len(q.split())<=words else ''
+    def ids(self, tokenizer, item)->list: # Token ids
+        "What comes before the query of an item"
+        turns = [*((self.item.format(item=d), q) for d,q in self.shots), (self.item.format(item=item), None)]
+        turns[0] = (f'{self.ask}\n\n{turns[0][0]}', turns[0][1])
+        if tokenizer.chat_template:
+            chat = [{'role':r, 'content':c} for turn in turns for r,c in zip(('user','assistant'), turn) if c]
+            return list(tokenizer.apply_chat_template(chat, add_generation_prompt=True, enable_thinking=False, return_dict=False))
+        text = '\n\n'.join(f'{u}\n{self.query}'+(f' {a}' if a else '') for u,a in turns)
+        return _bos(tokenizer)+tokenizer(text, add_special_tokens=False).input_ids
 
-def _left_padded(ids, pad_id, device):
-    "Token lists → (B, W) ids that end together, and their mask"
-    W = max(map(len, ids))
-    return (torch.tensor([[o]*(W-len(i))+list(f(i)) for i in ids], device=device) for o,f in ((pad_id, list), (0, lambda i: [1]*len(i))))
+def _as_query(said, words, ended):
+    "The first line of what a model said as a query of at most so many words; '' if it is none, or was cut short"
+    line,*more = said.lstrip().split('\n'); q = norm_text(line)
+    return q if 0<len(q.split())<=words and (more or ended) else ''
 
 # %% ../../nbs/32_teacher.causal.ipynb #1e077b76
-@torch.no_grad()
+def _cut(tok, items, max_len):
+    "Item texts of at most so many tokens, without tokens that would end a turn"
+    some = tok([_clean(tok)(d) for d in items], add_special_tokens=False, truncation=True, max_length=max_len).input_ids if items else []
+    return tok.batch_decode(some)
+
+def _continued(m, tok, ids, each, T, max_new):
+    "What a model says after each of some prompts, `each` times; and whether it came to an end"
+    dev,W = next(m.parameters()).device,max(map(len, ids)); end = tok.eos_token_id if tok.pad_token_id is None else tok.pad_token_id
+    x,mask = (torch.tensor([[o]*(W-len(i))+f(i) for i in ids], device=dev) for o,f in ((end, list), (0, lambda i: [1]*len(i))))
+    how = {'do_sample':True, 'temperature':T, 'top_p':.95, 'top_k':0} if T else {'do_sample':False}
+    how |= {'max_new_tokens':max_new, 'num_return_sequences':each, 'pad_token_id':end, 'repetition_penalty':1.}
+    y = m.generate(input_ids=x, attention_mask=mask, **how)[:,W:]
+    stop = torch.tensor(sorted({end, tok.eos_token_id, *np.atleast_1d(m.generation_config.eos_token_id)}-{None}), device=dev)
+    return zip(tok.batch_decode(y, skip_special_tokens=True), torch.isin(y, stop).any(1).tolist())
+
 def write_queries(
     items,            # Item texts
-    lm='smollm2',     # A name that `causal_lm` knows, or (model, tokenizer)
-    shots=query_shots,# Examples: (item, query) each; of your own shop they are better
+    lm='smollm2',     # A name that `causal_lm` knows, (model, tokenizer), or a `CausalTeacher`
+    prompt=QueryPrompt(),
     each:int=1,       # Queries for an item
-    heat:float=.7,    # Temperature of the sampling; 0 takes the likeliest word each time, so the same query if `each` is above 1
+    T:float=.7,       # Temperature of the draws, among the likeliest words that have .95 of the probability; 0 takes the likeliest word
     words:int=6,      # Most words of a query
-    new:int=16,       # Tokens after which the model is cut short
+    max_new:int=16,   # Tokens after which the model is stopped: what is not ended by then is left out
+    max_len:int=48,   # Most tokens of an item
     bs:int=32,        # Items in a batch
     seed:int=0,
-)->pd.DataFrame: # `query`, `item` (for which it was written): distinct queries, in the order of the items
+)->pd.DataFrame: # `query`, `item` (for which it was written): distinct queries, in the order of the items, at most `each` for one
     "Let a causal model write search queries for items"
-    if heat<0 or each<1 or (each>1 and not heat):
-        raise KdError(f'write_queries: each={each}, heat={heat}: expected 1 or more, and a heat above 0 for more than one')
-    m,tok = causal_lm(lm) if isinstance(lm, str) else lm
-    items = list(items); ids,dev = [_query_prompt(tok, d, shots) for d in items],next(m.parameters()).device
-    how = {'do_sample':True, 'temperature':heat, 'top_p':.95} if heat else {'do_sample':False}
-    out,end = {},tok.pad_token_id if tok.pad_token_id is not None else tok.eos_token_id
-    seed_all(seed)
-    with eval_mode(m), autocast(dev):
+    if T<0 or min(each, words, max_new, max_len, bs)<1 or (each>1 and not T):
+        raise KdError('write_queries: expected a T of 0 or more, all numbers 1 or more, and a T above 0 for more than one query of an item')
+    m,tok = (lm.model.lm,lm.texts.tokenizer) if isinstance(lm, CausalTeacher) else causal_lm(lm) if isinstance(lm, str) else lm
+    items,out = list(items),{}; ids = [prompt.ids(tok, d) for d in _cut(tok, items, max_len)]; dev = next(m.parameters()).device
+    with torch.random.fork_rng([dev] if dev.type=='cuda' else []), eval_mode(m), autocast(dev):
+        torch.manual_seed(seed)
         for b in length_batches([len(o) for o in ids], bs):
-            x,mask = _left_padded([ids[i] for i in b], end, dev); W = x.shape[1]
-            y = m.generate(input_ids=x, attention_mask=mask, max_new_tokens=new, num_return_sequences=each, pad_token_id=end, **how)[:,W:]
-            out |= dict(zip([(i,j) for i in b for j in range(each)], tok.batch_decode(y, skip_special_tokens=True)))
-    d = pd.DataFrame([(_as_query(out[k], words), items[k[0]]) for k in sorted(out)], columns=['query','item'])
+            said = _continued(m, tok, [ids[i] for i in b], each, T, max_new)
+            out |= {(i,j):_as_query(s, words, e) for (i,j),(s,e) in zip([(i,j) for i in b for j in range(each)], said)}
+    d = pd.DataFrame([(out[k], items[k[0]]) for k in sorted(out)], columns=['query','item'])
     return d[(d['query']!='')&~d['query'].duplicated()].reset_index(drop=True)

@@ -143,11 +143,12 @@ def cross_fit(
     pairs:pd.DataFrame,  # `group`, `label`, without missing ones
     folds:int=5,         # Parts, each with whole groups
     seed:int=0,          # Of the parts
+    parts=None,          # (n,) number of each row's part (drawn by group, if None)
     **kwargs,            # `goal`, `calibrate`
 )->np.ndarray: # (n,) logits
     "The mix of each group as the other groups would have it"
-    fold,out = _parts(pairs.group, folds, seed),np.empty(len(x))
-    for m in (fold==k for k in range(folds)): a,b,w = fit_weights(x[~m], pairs[~m], **kwargs); out[m] = (x[m]*a+b)@w
+    fold,out = _parts(pairs.group, folds, seed) if parts is None else np.asarray(parts),np.empty(len(x))
+    for m in (fold==k for k in np.unique(fold)): a,b,w = fit_weights(x[~m], pairs[~m], **kwargs); out[m] = (x[m]*a+b)@w
     return out
 
 # %% ../../nbs/34_teacher.mix.ipynb #1630c558
@@ -155,6 +156,24 @@ def _qualities(pairs, scores):
     "One row for each of `scores` (name → (n,))"
     f = {'ndcg@10':ndcg, 'group_auc':group_auc, 'log_loss':lambda y, s, g: log_loss(y, s)}
     return pd.DataFrame({n:{k:m(pairs.label, s, pairs.group) for k,m in f.items()} for n,s in scores.items()}).T
+
+def _on_scale(teachers, items, context):
+    "Each teacher as one that can be brought to another scale"
+    if not teachers: raise KdError('mix: expected one teacher or more, got none')
+    return {n:Scaled(t, items=items).measure(context) for n,t in teachers.items()}
+
+def _weigh(x, d, names, cross, **kwargs):
+    "Slope, offset and weight of each member; the table of qualities; the cross-fitted logits, if `cross` says how"
+    a,b,w = fit_weights(x, d, **kwargs); fitted = pd.DataFrame({'weight':w, 'slope':a, 'offset':b}, names)
+    rows = dict(zip(names, x.T))|{'mix':(x*a+b)@w}
+    if cross: rows['cross-fitted'] = pd.Series(cross_fit(x, d, **cross, **kwargs), d.index)
+    return fitted, _qualities(d, rows).join(fitted), rows.get('cross-fitted')
+
+def _mixed(made, fitted):
+    "One teacher of the members of each dict in `made`, without those of weight 0"
+    some = [(Scaled(t.teachers[0], **{**t.cfg, 'slope':o.slope, 'offset':o.offset}), o.weight/len(made))
+            for ts in made for t,o in zip(ts.values(), fitted.itertuples()) if o.weight]
+    return MixTeacher(*zip(*some))
 
 def fit_mix(
     teachers:dict,       # Name → teacher with one logit
@@ -166,41 +185,38 @@ def fit_mix(
     seed:int=0,          # Of the folds
 )->tuple: # (`MixTeacher`; table of members, mix and cross-fitted mix; cross-fitted logits of the labelled pairs, by row)
     "Weigh teachers on validation pairs"
-    if not teachers: raise KdError('mix: expected one teacher or more, got none')
-    d = check_pairs(pairs).dropna(subset='label'); ts = [Scaled(t, items=items).measure(d.context) for t in teachers.values()]
-    x = np.stack([t.score(d) for t in ts], 1).astype(float); a,b,w = fit_weights(x, d, goal, calibrate)
-    rows = dict(zip(teachers, x.T))|{'mix':(x*a+b)@w}
-    if folds: rows['cross-fitted'] = pd.Series(cross_fit(x, d, folds, seed, goal=goal, calibrate=calibrate), d.index)
-    fitted = pd.DataFrame({'weight':w, 'slope':a, 'offset':b}, list(teachers))
-    members = [Scaled(t.teachers[0], **{**t.cfg, 'slope':i, 'offset':j}) for t,i,j in zip(ts, a, b)]
-    mix = MixTeacher([t for t,o in zip(members, w) if o], w[w>0])
-    return mix, _qualities(d, rows).join(fitted), rows.get('cross-fitted')
+    d = check_pairs(pairs).dropna(subset='label'); ts = _on_scale(teachers, items, d.context)
+    x = np.stack([t.score(d) for t in ts.values()], 1).astype(float)
+    fitted,table,scores = _weigh(x, d, list(ts), {'folds':folds, 'seed':seed} if folds else {}, goal=goal, calibrate=calibrate)
+    return _mixed([ts], fitted), table, scores
 
 # %% ../../nbs/34_teacher.mix.ipynb #9536a221
-def _bag(made, names, fitted, folds):
-    "Calibrated members of all parts as one teacher, without those of weight 0"
-    some = [(Scaled(m[n], o.slope, o.offset), o.weight/folds) for m in made for n,o in zip(names, fitted.itertuples()) if o.weight]
-    return MixTeacher(*zip(*some))
+def _keys(pairs, keys):
+    "(n,) keys of parts, such that no group is cut"
+    k,g = np.asarray(pairs.group if keys is None else keys, object),pairs.group.to_numpy()
+    if len(k)!=len(pairs): raise KdError(f'keys: {len(k)} for {len(pairs)} pairs: give one for each')
+    if pd.isna(k).any(): raise KdError(f'keys: {int(pd.isna(k).sum())} are missing: give one for each pair')
+    cut = pd.Series(k).groupby(g).nunique(); cut = cut[cut>1]
+    if len(cut): raise KdError(f'keys: {len(cut)} groups have several, first {cut.index[0]!r}: pairs of a group need equal keys')
+    return k
 
 def bagged_mix(
     make,                # Training pairs, seed → name → fitted teacher with one logit; the same names each time
     pairs:pd.DataFrame,  # Labelled pairs; unlabelled ones are left out
+    goal='rank', calibrate:bool=True, items=(), # As for `fit_mix`
     folds:int=3,         # Parts, and fits of each member
     seed:int=0,          # Of the parts; the members get `seed`, `seed`+1, …
     keys=None,           # (n,) rows with equal ones stay in one part, e.g. `variant_keys` of queries (the groups, if None)
-    goal='rank', calibrate:bool=True, # Of `fit_weights`
-)->tuple: # (`MixTeacher`; table of members and mix; (n,) logits of the mix of members that have not seen the pair, NaN without a label)
+)->tuple: # (`MixTeacher`; table; logits), as of `fit_mix`; neither members nor weights of the cross-fitted have seen the group
     "Fit members without one part each time, weigh them on what they have not seen, and take the mean of all"
-    seen = check_pairs(pairs).label.notna().to_numpy(); d = pairs[seen].reset_index(drop=True)
-    fold = _parts(np.asarray(pairs.group if keys is None else keys)[seen], folds, seed)
-    made = [make(d[fold!=k].reset_index(drop=True), seed+k) for k in range(folds)]; names = list(made[0])
-    if not names or any(list(m)!=names for m in made):
-        raise KdError(f'make: expected the same teachers for each part, got {[list(m) for m in made]}')
-    x = np.empty((len(d), len(names)))
-    for k,m in enumerate(made): x[fold==k] = np.stack([t.score(d[fold==k]) for t in m.values()], 1)
-    a,b,w = fit_weights(x, d, goal, calibrate); out = np.full(len(pairs), np.nan); out[seen] = (x*a+b)@w
-    fitted = pd.DataFrame({'weight':w, 'slope':a, 'offset':b}, names)
-    return _bag(made, names, fitted, folds), _qualities(d, dict(zip(names, x.T))|{'mix':out[seen]}).join(fitted), out
+    seen = check_pairs(pairs).label.notna().to_numpy(); d = pairs[seen]; fold,made,x = _parts(_keys(pairs, keys)[seen], folds, seed),[],None
+    for k in range(folds):
+        m,out = make(d[fold!=k].reset_index(drop=True), seed+k),fold==k; ts = _on_scale(m, items, d.context[fold!=k])
+        if made and list(ts)!=list(made[0]): raise KdError(f'make: expected the teachers {list(made[0])} for each part, got {list(ts)}')
+        made.append(ts); x = np.empty((len(d), len(ts))) if x is None else x
+        x[out] = np.stack([t.score(d[out]) for t in ts.values()], 1)
+    fitted,table,scores = _weigh(x, d, list(made[0]), {'parts':fold}, goal=goal, calibrate=calibrate)
+    return _mixed(made, fitted), table, scores
 
 # %% ../../nbs/34_teacher.mix.ipynb #8539d8de
 named_rules = {} # Name → f(pairs, table, **args) → (n,): 1 where it holds, 0 where it is broken, NaN where it has nothing to say
