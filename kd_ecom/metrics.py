@@ -397,6 +397,7 @@ class Interval(NamedTuple):
     mean:float
     low:float
     high:float
+    def __str__(self): return f'{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})'
 
 # %% ../nbs/20_metrics.ipynb #9aade9df
 def _resample(x, n, seed, chunk=1_000_000):
@@ -430,6 +431,12 @@ class Diff(NamedTuple):
     low:float
     high:float
     below:float # Share of resamples with a difference below 0
+
+    @property
+    def sure(self)->bool:
+        "Has the interval no 0?"
+        return self.low>0 or self.high<0
+    def __str__(self): return f'{self.mean:+.3f} ({self.low:+.3f} to {self.high:+.3f})'+' sure'*self.sure
 
 # %% ../nbs/20_metrics.ipynb #0c3f08d1
 def paired_diff(
