@@ -24,7 +24,7 @@ from scipy.special import expit, logit
 from .compare import Asked, ByBM25, Cosine, Popularity, compare_rankers, difference_table, part_of, peak_memory, search_report
 from .core import KdError, disk_error, fingerprint, load_json, n_threads, save_json
 from .data.search import Collection, best_sellers, collection_pairs
-from .distil import all_pairs, check_held_out, new_student, sentence_encoders, training_queries
+from .distil import all_pairs, check_held_out, new_student, sentence_encoder, training_queries
 from .load import length_batches, tokenise
 from .metrics import paired_diff, per_group
 from .mine import BM25, Dense, Recipe, mine, pool
@@ -398,7 +398,7 @@ def _teacher(g, plan, folder, key, clock):
     except KdError: old = {}
     t = load_teacher(folder) if old.get('key')==key else None
     if t is not None: clock.log('teacher: found in the folder')
-    twin = fit_twin(g, plan, clock.log) if t is None else sentence_encoders(t)[0]; clock('fit the twin encoder')
+    twin = fit_twin(g, plan, clock.log) if t is None else sentence_encoder(t); clock('fit the twin encoder')
     v = view(g, plan, twin); clock('embed again')
     side = learn_words(g, plan, v); clock('learn the words')
     if t is not None: return t,old['note'],v,side

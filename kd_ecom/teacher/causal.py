@@ -112,16 +112,19 @@ prompts = { # Name → prompt
     'zh-grades': Prompt('商品与顾客的搜索词有多符合？0：完全不符，1：相关，2：部分符合，3：完全符合。只回答一个数字。', _shown['zh'], '回答：', **_four)}
 
 # %% ../../nbs/32_teacher.causal.ipynb #a13cb234
+def _talk(tokenizer, task, turns, ask):
+    "A task and its (user's text, answer) turns, the last one without answer, as the model is used to read them"
+    turns = [(f'{task}\n\n{turns[0][0]}', turns[0][1]), *turns[1:]]
+    if not tokenizer.chat_template: return '\n\n'.join(f'{u}\n{ask}'+(f' {a}' if a else '') for u,a in turns)
+    chat = [{'role':r, 'content':c} for turn in turns for r,c in zip(('user','assistant'), turn) if c]
+    return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+
 @patch
 def text(self:Prompt,
     tokenizer, # Of the model that is asked
 )->str: # With {context} and {item} where the texts go
     "The whole prompt"
-    turns = [(self.pair.format(context=q, item=d), a) for q,d,a in self.shots]+[(self.pair, None)]
-    turns[0] = (f'{self.task}\n\n{turns[0][0]}', turns[0][1])
-    if not tokenizer.chat_template: return '\n\n'.join(f'{u}\n{self.ask}'+(f' {a}' if a else '') for u,a in turns)
-    chat = [{'role':r, 'content':c} for turn in turns for r,c in zip(('user','assistant'), turn) if c]
-    return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+    return _talk(tokenizer, self.task, [*((self.pair.format(context=q, item=d), a) for q,d,a in self.shots), (self.pair, None)], self.ask)
 
 # %% ../../nbs/32_teacher.causal.ipynb #5cc53a79
 def cut_prompt(
@@ -416,13 +419,8 @@ class QueryPrompt:
 
     def ids(self, tokenizer, item)->list: # Token ids
         "What comes before the query of an item"
-        turns = [*((self.item.format(item=d), q) for d,q in self.shots), (self.item.format(item=item), None)]
-        turns[0] = (f'{self.ask}\n\n{turns[0][0]}', turns[0][1])
-        if tokenizer.chat_template:
-            chat = [{'role':r, 'content':c} for turn in turns for r,c in zip(('user','assistant'), turn) if c]
-            return list(tokenizer.apply_chat_template(chat, add_generation_prompt=True, enable_thinking=False, return_dict=False))
-        text = '\n\n'.join(f'{u}\n{self.query}'+(f' {a}' if a else '') for u,a in turns)
-        return _bos(tokenizer)+tokenizer(text, add_special_tokens=False).input_ids
+        turns = [(self.item.format(item=d), q) for d,q in (*self.shots, (item, None))]; t = _talk(tokenizer, self.ask, turns, self.query)
+        return ([] if tokenizer.chat_template else _bos(tokenizer))+tokenizer(t, add_special_tokens=False).input_ids
 
 def _as_query(said, words, ended):
     "The first line of what a model said as a query of at most so many words; '' if it is none, or was cut short"
