@@ -34,6 +34,7 @@ from ..callback import DistillCallback
 from ..core import KdError, fingerprint, seed_all
 from ..load import PairLoader, Ragged, Texts, pad, tokenise
 from ..losses import contrastive
+from ..mine import top_k
 from ..pairs import norm_text, stem
 from .core import Student
 from ..teacher.encoder import Encoder, NoValid, StopOnNaN, bert_inputs
@@ -755,9 +756,8 @@ def shortlist(self:Interaction,
     n = min(n, len(self.lens)); bins = text_parts(query)
     cos = (self.towers@self.model.query_side(self.query_tokens(query))[2][0]).numpy()
     word = sum(self.parts.common(k, np.array(bins[k], int), w, None) for k,w in (('w',self.lex.idf_w), ('g',self.lex.idf_g/4)))
-    best = lambda s, k: np.argpartition(-s, k-1)[:k]
-    near = best(cos, (n+1)//2); word[near] = -np.inf
-    return np.sort(np.concatenate([near, best(word+1e-3*cos, n//2)])) if n>1 else near
+    near = top_k(cos, (n+1)//2, -np.inf); word[near] = -np.inf
+    return np.sort(np.concatenate([near, top_k(word+1e-3*cos, n//2, -np.inf)]))
 
 # %% ../../nbs/41_student.text.ipynb #cacd595e
 def trim_tokenizer(
