@@ -109,7 +109,9 @@ class RankMetric(Metric):
         self.y,self.g = y[self.ok],g[self.ok]
 
     def reset(self): self.s = []
-    def accumulate(self, learn): self.s.append(learn.pred.detach().float().reshape(-1))
+    def accumulate(self, learn):
+        s = learn.pred.detach().float(); classes = s.ndim==2 and s.shape[1]>1
+        self.s.append(s.softmax(1)@torch.linspace(0, 1, s.shape[1], device=s.device) if classes else s.reshape(-1)) # The expected grade
     @property
     def name(self): return self._name
     @property
@@ -311,20 +313,23 @@ class _Calibrated(OneLogit):
     def forward(self, x): return self.cfg['slope']*super().forward(x)+self.cfg['offset']  # (B,)
 
 class _Cross(Student):
-    "A cross-encoder teacher as a student, for the time of its training"
+    "A cross-encoder or causal teacher as a student, for the time of its training"
     lr,bs = 1e-4,64
-    def __init__(self, teacher): self.model,self.collate,self.score = _Calibrated(teacher),teacher.collate,teacher.score
+    def __init__(self, teacher):
+        self.model,self.collate,self.score = _Calibrated(teacher),teacher.collate,teacher.score
+        p = getattr(teacher, 'prompt', None); self.n_labels = len(p.answers) if p is not None and p.classes else 1
     def finish(self): self.model.eval()
 
 def _as_student(model):
     "What `finetune` can train"
     if isinstance(model, CrossEncoder): return _Cross(model)
     if isinstance(model, Student) and isinstance(getattr(model, 'model', None), nn.Module): return model
-    raise KdError(f'finetune: expected a student with a torch model, a CrossEncoder or a Learner, got {type(model).__name__}')
+    raise KdError(f'finetune: expected a student with a torch model, a CrossEncoder, a CausalTeacher or a Learner, got {type(model).__name__}')
 
 # %% ../nbs/53_finetune.ipynb #275f160e
 def _check_parts(pairs, valid):
     "Training pairs and validation pairs are correct, and of different groups"
+    if pairs is None or not len(pairs): raise KdError('pairs: there are none: give labelled pairs to fine-tune on')
     check_pairs(pairs)
     if 'split' in pairs and (pairs.split!='train').any():
         raise KdError("pairs: has rows that are not for training: pass pairs[pairs.split=='train']")
@@ -360,7 +365,7 @@ def pair_learner(
 # %% ../nbs/53_finetune.ipynb #ad9e30b2
 @delegates(finetune_learner, but=['data'])
 def finetune(
-    model,                   # A student with a torch model, a `CrossEncoder`, or a `Learner` over pairs (it has its own pairs)
+    model,                   # A student with a torch model, a `CrossEncoder`, a `CausalTeacher`, or a `Learner` over pairs (it has its own pairs)
     pairs:pd.DataFrame=None, # Labelled pairs; unlabelled ones count where `alpha` is above 0
     valid:pd.DataFrame=None, # Pairs of other groups: they choose the best epoch
     soft=None,               # (n,) teacher's logits of `pairs`, NaN = none (None: the model's own scores before fine-tuning)
@@ -368,7 +373,7 @@ def finetune(
     alpha:float=0.,          # Weight of the soft labels, in [0, 1]
     T:float=1.,              # Temperature
     loss='bce',              # Distillation loss
-    bs:int=None,             # Pairs in a batch (the student's own, if None; 64 for a `CrossEncoder`)
+    bs:int=None,             # Pairs in a batch (the student's own, if None; 64 for a teacher)
     metric=None,             # 'ndcg@10' (if None), 'group_auc', 'agreement', 'valid_loss', or a function `(label, score, group)`
     seed:int=0,
     **kwargs
@@ -381,6 +386,7 @@ def finetune(
     s,more = _as_student(model),metric if callable(metric) else None
     name = None if valid is None else more.__name__ if more else metric or 'ndcg@10'
     data = fingerprint(pairs, valid, soft, valid_soft, alpha, T, getattr(loss, '__name__', loss), bs)
+    _check_parts(pairs, valid)
     with s.training(pairs.context.tolist(), pairs.item.tolist()):
         learn = pair_learner(s, pairs, valid, soft, valid_soft, alpha, T, loss, bs, seed, more)
         finetune_learner(learn, metric=name, seed=seed, data=data, **kwargs)

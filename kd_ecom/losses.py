@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['losses', 'soft_bce', 'soft_ce', 'soft_kl', 'logit_mse', 'group_log_softmax', 'listwise_kl', 'group_rank', 'topk_kl',
-           'margin_mse', 'ranknet', 'standardise', 'standard_mse', 'contrastive', 'task_loss', 'combine', 'get_loss',
-           'needs_group']
+           'margin_mse', 'ranknet', 'standardise', 'standard_mse', 'contrastive', 'task_loss', 'class_loss', 'combine',
+           'get_loss', 'needs_group']
 
 # %% ../nbs/21_losses.ipynb #e4294473
 import inspect, math
@@ -235,6 +235,17 @@ def task_loss(
     if weight is None: return _mean(l, s)
     w = _flat(weight)[ok]
     return (w*l).sum()/w.sum() if w.sum()>0 else s.sum()*0
+
+# %% ../nbs/21_losses.ipynb #d31a5b8f
+def class_loss(
+    s:Tensor,          # (B, C) logits
+    label:Tensor,      # (B,) in [0, 1]: class k of C is k/(C-1); or NaN
+    weight:Tensor=None,# (B,) sample weights
+)->Tensor: # Scalar
+    "Weighted mean of the cross-entropy of classes"
+    k = label*(s.shape[1]-1); bad = (k-k.round()).abs()>1e-3
+    if bad.any(): raise KdError(f'label {float(label[bad][0]):.3g} is none of {s.shape[1]} classes: class k is the label k/{s.shape[1]-1}')
+    return task_loss(s, k.round(), weight)
 
 # %% ../nbs/21_losses.ipynb #f1a58930
 def combine(

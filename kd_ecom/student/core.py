@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from ..callback import DistillCallback
 from ..core import KdError, disk_error, fingerprint, import_kinds, load_json, need_columns, save_json, seed_all, sha256_file, versions
 from ..load import PairLoader, length_batches
-from ..losses import needs_group, get_loss, task_loss
+from ..losses import class_loss, needs_group, get_loss, task_loss
 from ..pairs import check_pairs
 from ..teacher.core import Teacher, check_finite
 from ..teacher.encoder import NoValid, StopOnNaN, teacher_kinds, weights_fingerprint
@@ -102,7 +102,8 @@ def learner(self:Student, pairs, soft=None, alpha=.5, T=1., lr=None, bs=None, se
     by = pd.factorize(pairs.group)[0] if soft is not None and needs_group(get_loss(loss)) else None
     dev = next(self.model.parameters()).device
     dl = PairLoader(f, lens, pairs.label, pairs.get('weight'), soft, by, bs or self.bs, per, seed=seed, device=dev)
-    more,task = ([], lambda s,y,w,t: task_loss(s,y,w)) if soft is None else ([DistillCallback(loss=loss, alpha=alpha, T=T)], task_loss)
+    own = class_loss if self.n_labels>1 else task_loss
+    more,task = ([], lambda s,y,w,t: own(s,y,w)) if soft is None else ([DistillCallback(loss=loss, alpha=alpha, T=T)], own)
     opt = lambda params, lr, **kw: OptimWrapper(params, torch.optim.AdamW, lr=lr, fused=True, **kw)
     return Learner(DataLoaders(dl, dl), self.model, loss_func=task, lr=lr or self.lr, opt_func=opt,
                    splitter=lambda m: [o['params'] for o in self.groups(1.)], cbs=[GradientClip(1.), StopOnNaN(), *more, *cbs])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['smollm2_sha256', 'prompts', 'query_shots', 'smollm2_file', 'load_gguf', 'causal_lm', 'Prompt', 'cut_prompt',
            'spellings', 'answer_tokens', 'expected_logit', 'run_lm', 'AnswerModel', 'CausalTeacher', 'pick',
-           'Continued', 'same_length', 'class_loss', 'learning', 'QueryPrompt', 'write_queries']
+           'Continued', 'same_length', 'learning', 'QueryPrompt', 'write_queries']
 
 # %% ../../nbs/32_teacher.causal.ipynb #2985490d
 import inspect, re
@@ -28,7 +28,7 @@ from torch import Tensor
 from ..callback import eval_mode
 from ..core import KdError, seed_all, sha256_file
 from ..load import Ragged, Texts, length_batches, pad
-from ..losses import task_loss
+from ..losses import class_loss
 from ..pairs import norm_text
 from .encoder import CrossEncoder, OneLogit, _by_length, _load, _quiet, _save
 from .encoder import autocast, teacher_kinds, weights_fingerprint
@@ -328,17 +328,6 @@ def logits(self:CausalTeacher,
         done.append((k, _by_length(Continued(self.model, past), R.lens[b[k]], f, bs)))
     k,s = map(np.concatenate, zip(*done))
     return self.cfg['slope']*s[k.argsort()]+self.cfg['offset']
-
-# %% ../../nbs/32_teacher.causal.ipynb #766d2053
-def class_loss(
-    s:Tensor,          # (B, C) logits
-    label:Tensor,      # (B,) in [0, 1]: class k of C is k/(C-1)
-    weight:Tensor=None,# (B,) sample weights
-)->Tensor: # Scalar
-    "Weighted mean of the cross-entropy of classes"
-    k = label*(s.shape[1]-1); bad = (k-k.round()).abs()>1e-3
-    if bad.any(): raise KdError(f'label {float(label[bad][0]):.3g} is none of {s.shape[1]} classes: class k is the label k/{s.shape[1]-1}')
-    return task_loss(s, k.round(), weight)
 
 # %% ../../nbs/32_teacher.causal.ipynb #ce549fbd
 @patch
