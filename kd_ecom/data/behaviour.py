@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['no_goods', 'seasons', 'Behaviour', 'check_log', 'sessions', 'cancel_returns', 'behaviour_from', 'completejourney',
            'online_retail', 'inter', 'split_weeks', 'lift_label', 'item_popularity', 'draw_negatives', 'co_purchases',
-           'co_labels', 'related_pairs', 'last_items', 'personal_pairs', 'season_sales', 'popular_pairs', 'log_summary',
-           'plot_log']
+           'co_labels', 'related_pairs', 'last_items', 'personal_pairs', 'basket_sentences', 'history_sentences',
+           'season_sales', 'popular_pairs', 'log_summary', 'plot_log']
 
 # %% ../../nbs/12_data.behaviour.ipynb #301e0704
 from dataclasses import dataclass, replace
@@ -44,6 +44,13 @@ def _first(d, bad, *cols):
     "How many rows are bad, and the first of them"
     return f'{int(bad.sum())} lines are not, first {d.loc[bad, list(cols)].head(1).to_dict("records")[0]}'
 
+def _is_whole(v, low): return isinstance(v, (int,np.integer)) and not isinstance(v, bool) and v>=low
+
+def _whole(low, **args):
+    "Raise `KdError` unless arguments are whole numbers from `low` on"
+    for k,v in args.items():
+        if not _is_whole(v, low): raise KdError(f'{k}: expected a whole number from {low}, got {v!r}: correct it')
+
 def check_log(
     log:pd.DataFrame, # A table of behaviour
 )->pd.DataFrame: # The same table
@@ -61,39 +68,62 @@ def check_log(
     return log
 
 # %% ../../nbs/12_data.behaviour.ipynb #bccc3a4b
+_units = ('D','h','m','s','ms','us','ns')
+_zone = r'(?i)([T\s]\d[\d:.,]*|\d(?=\s*[zu]))\s*(?:Z|UTC|[+-][\d:]+)$' # After a clock, since a date ends like a zone
+
+def _since_1970(t, unit):
+    "Times from numbers"
+    try: return pd.to_datetime(pd.to_numeric(t, errors='coerce'), unit=unit)
+    except (ValueError, OverflowError) as e:
+        raise KdError(f'log: times such as {t.iloc[0]} are no dates in {unit!r} since 1970: give another `unit`') from e
+
 def _times(t, unit):
     "A column of times"
+    if unit and unit not in _units: raise KdError(f'unit: expected one of {_units}, got {unit!r}: say what the times count since 1970')
     if pd.api.types.is_numeric_dtype(t) and not unit:
         raise KdError(f"log: 'time' holds numbers such as {t.iloc[0]}: say what they are with unit='s' or unit='ms' since 1970")
     if isinstance(t.dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(t): x = t.dt.tz_localize(None)
-    elif unit: x = pd.to_datetime(pd.to_numeric(t, errors='coerce'), unit=unit)
+    elif unit: x = _since_1970(t, unit)
     else:
-        u = pd.Series(t.unique()); bare = u.astype(str).str.replace(r'(Z|[+-]\d\d:?\d\d)$', '', regex=True)
+        u = pd.Series(t.unique()); bare = u.astype(str).str.strip().str.replace(_zone, r'\1', regex=True)
         x = t.map(dict(zip(u, pd.to_datetime(bare, format='ISO8601', errors='coerce'))))
     bad = t[x.isna()].tolist()
     if bad: raise KdError(f'log: {len(bad)} times cannot be read, first {bad[0]!r}: write them as 2024-12-31 18:00')
     return x
 
 # %% ../../nbs/12_data.behaviour.ipynb #0e9e2fe0
+def _gap(s):
+    "A silence as a time span"
+    try: g = pd.Timedelta(s)
+    except (ValueError, TypeError): g = pd.NaT
+    if not g>=pd.Timedelta('1s'): raise KdError(f"gap: expected a second or more, written as '30min' or '2h', got {s!r}: correct it")
+    return g
+
 def sessions(
     user,            # (n,) users
     time,            # (n,) times
     gap:str='30min', # A visit ends with a longer silence
 )->np.ndarray: # (n,) visit numbers
     "Cut users' lines into visits"
-    u,t = pd.factorize(pd.Series(user))[0],pd.Series(time).to_numpy()
+    u,t = pd.factorize(pd.Series(user))[0],pd.Series(time).to_numpy(); gap = _gap(gap)
     if (u<0).any(): raise KdError(f'log: {int((u<0).sum())} lines have neither user nor basket: nothing says what belongs together')
     o = np.lexsort((t, u)); out = np.zeros(len(o), int)
-    out[o[1:]] = np.cumsum((np.diff(u[o])!=0) | (np.diff(t[o])>pd.Timedelta(gap)))
+    out[o[1:]] = np.cumsum((np.diff(u[o])!=0) | (np.diff(t[o])>gap))
     return out
 
 # %% ../../nbs/12_data.behaviour.ipynb #322c54db
+def _quantities(q):
+    "Quantities as numbers"
+    x = pd.to_numeric(q, errors='coerce'); bad = q[~np.isfinite(x.to_numpy(float, na_value=np.nan))].tolist()
+    if bad: raise KdError(f'log: {len(bad)} of {len(q)} quantities are no numbers, first {bad[0]!r}: correct these lines or leave them out')
+    return x
+
 def cancel_returns(
     log:pd.DataFrame, # A log with `quantity`
     note=print,       # Where counted notes go
 )->pd.DataFrame: # Lines with a quantity above 0
     "Leave out returns and the purchases that they undo"
-    key = ['user','item_id','quantity']
+    key = ['user','item_id','quantity']; log = log.assign(quantity=_quantities(log.quantity))
     back = log[log.quantity<0].assign(quantity=lambda d: -d.quantity).dropna(subset='user').sort_values('time')
     sold = log[log.quantity>0].dropna(subset='user').sort_values('time').assign(line=lambda d: d.index)
     hit = pd.merge_asof(back[[*key,'time']], sold[[*key,'time','line']], on='time', by=key)
@@ -111,15 +141,19 @@ def _texts_of(log):
     d = d.agg(lines=('time','size'), **{c:(c,'first') for c in more})
     return d.sort_values('lines', ascending=False, kind='stable').drop_duplicates('item_id').drop(columns='lines')
 
-def _check_items(items):
-    "One row a product, with a text"
+def _check_items(items, absent, note):
+    "One row a product, with a text, and a title that is the text where there is none"
     need_columns(items, ('item_id','item'), 'items')
     twice = items.item_id[items.item_id.duplicated()].tolist()
     if twice: raise KdError(f'items: {len(twice)} item_id occur twice, first {twice[0]!r}: one row a product')
-    text = items['item'].map(lambda s: s.strip() if isinstance(s, str) else '')
-    bare = items.item_id[text==''].tolist()
-    if bare: raise KdError(f'items: {len(bare)} have no text, first {bare[0]!r}: fill them or leave them out')
-    return items.assign(item=text, title=items['title'] if 'title' in items else text)
+    strip = lambda c: items[c].map(lambda s: s.strip() if isinstance(s, str) else '')
+    text = strip('item'); bare = text==''
+    if bare.any():
+        msg = f'{int(bare.sum()):,} have no text, first {items.item_id[bare].tolist()[0]!r}'
+        if absent!='drop': raise KdError(f"items: {msg}: fill them, or pass absent='drop'")
+        note(f'left out: of {len(items):,} items {msg}')
+    title = items['title'].where(strip('title')!='', text) if 'title' in items else text
+    return items.assign(item=text, title=title)[~bare]
 
 # %% ../../nbs/12_data.behaviour.ipynb #b5e60af7
 def _one_a_text(log, items, note):
@@ -148,17 +182,18 @@ def behaviour_from(
     item_columns:dict=None, # Our name → yours, of the items
     unit:str=None,          # 's' or 'ms' since 1970, if times are numbers
     gap:str='30min',        # Of `sessions`, if there is no `basket`
-    absent:str='error',     # 'error' or 'drop', for lines whose product the items lack
+    absent:str='error',     # 'error' or 'drop', for items without a text and lines whose product the items lack
     note=print,             # Where counted notes go
 )->Behaviour:
     "Read any shop's log"
+    if absent not in ('error','drop'): raise KdError(f"absent: expected 'error' or 'drop', got {absent!r}: correct it")
     d = need_columns(read_table(log, 'log', columns), ('user','item_id','time'), 'log').reset_index(drop=True)
     if not len(d): raise KdError('log: the table is empty: check the file')
     d = d.assign(time=_times(d.time, unit))
-    for c in {'quantity','price'}&set(d): d[c] = pd.to_numeric(d[c], errors='coerce')
+    if 'price' in d: d['price'] = pd.to_numeric(d.price, errors='coerce')
     if 'basket' not in d: d['basket'] = sessions(d.user, d.time, gap)
     if 'quantity' in d: d = cancel_returns(d, note)
-    cat = _check_items(_texts_of(d) if items is None else read_table(items, 'items', item_columns))
+    cat = _check_items(_texts_of(d) if items is None else read_table(items, 'items', item_columns), absent, note)
     d,cat = _one_a_text(_known_items(d, cat, absent, note), cat, note)
     if n := int(d.user.isna().sum()): note(f'{n:,} of {len(d):,} lines have no user: they count in baskets, and have no history')
     d = d.drop(columns=['item','title','category'], errors='ignore').sort_values('time', kind='stable', ignore_index=True)
@@ -250,7 +285,8 @@ def _atomic_items(path, text, category, ids):
     text = list(text or [c for c,t in types.items() if t=='token_seq'])
     if not text: raise KdError(f"{path}: no token_seq column among {list(d)}: say with text=('title',) which ones are the product's text")
     need_columns(d, ['item_id', *text, *([category] if category else [])], path.name)
-    return d.assign(item=d[text].agg(', '.join, axis=1), **({'category':d[category]} if category else {}))
+    said = [', '.join(filter(str.strip, r)) for r in d[text].to_numpy()]                 # None of a row may be empty
+    return d.assign(item=said, **({'category':d[category]} if category else {}))
 
 # %% ../../nbs/12_data.behaviour.ipynb #2b0fa1a6
 def inter(
@@ -259,6 +295,7 @@ def inter(
     category:str=None,   # Its column with the category
     unit:str='s',        # Of the timestamps
     gap:str='30min',     # Of `sessions`, if the file has no sessions of its own
+    absent:str='error',  # 'error' or 'drop', for items without a text and lines whose product the `.item` file lacks
     note=print,          # Where counted notes go
 )->Behaviour:
     "RecBole's atomic files"
@@ -270,7 +307,7 @@ def inter(
     for c in [c for c,t in types.items() if t=='float']: d[c] = pd.to_numeric(d[c], errors='coerce')
     f = path.with_suffix('.item'); items = _atomic_items(f, text, category, pd.Series(d.item_id.unique(), dtype=object))
     if not f.exists(): note(f'no {f.name}: the texts are the product numbers alone')
-    return behaviour_from(d, items, {'user':user, 'time':'timestamp'}, unit=unit, gap=gap, note=note)
+    return behaviour_from(d, items, {'user':user, 'time':'timestamp'}, unit=unit, gap=gap, absent=absent, note=note)
 
 # %% ../../nbs/12_data.behaviour.ipynb #ee13ca30
 def split_weeks(
@@ -282,9 +319,10 @@ def split_weeks(
     note=print,      # Where counted notes go
 )->Behaviour: # Its log has `week` (from 0), `split` and `cold`
     "Number the weeks, deal them to the splits, and hold some items out"
+    _whole(1, valid=valid, test=test)
     start = beh.log.groupby('basket').time.transform('min')
     w = (start-beh.log.time.max().normalize()-pd.Timedelta('1D'))//pd.Timedelta('7D'); w = w-w.min(); n = w.max()+1
-    if min(valid, test)<1 or valid+test>=n:
+    if valid+test>=n:
         raise KdError(f'{n} weeks cannot give {valid} to valid and {test} to test, with some left to train: give more weeks')
     s = np.select([w>=n-test, w>=n-test-valid], [splits[2],splits[1]], splits[0])
     kept,out = hold_out_items(beh.log.assign(week=w, split=s), cold, seed)
@@ -308,6 +346,8 @@ def item_popularity(
     power:float=1.,   # 1: as often as they are positives; 0: all alike
 )->pd.Series: # item_id → weight
     "How often an item is a positive; each group counts once"
+    if not (isinstance(power, (int,float,np.number)) and np.isfinite(power)):
+        raise KdError(f'power: expected a number, got {power!r}: correct it')
     return (1/pos.groupby('group').item_id.transform('size')).groupby(pos.item_id).sum()**power
 
 def _corrected(pos, known, w, stratum, per):
@@ -359,9 +399,14 @@ def draw_negatives(
 def _split_sizes(beh, contexts):
     "Split → its log, and how many contexts it is to give"
     need_columns(beh.log, ('week','split'), 'log', 'split_weeks makes it')
-    n = (contexts,)*3 if isinstance(contexts, int) else tuple(contexts)
-    if len(n)!=3 or min(n)<1: raise KdError(f'contexts: expected a number from 1, or three for {splits}, got {contexts}')
+    n = list(contexts) if isinstance(contexts, (tuple,list,np.ndarray)) else [contexts]*3
+    if len(n)!=3 or not all(_is_whole(o, 1) for o in n):
+        raise KdError(f'contexts: expected a number from 1, or three for {splits}, got {contexts!r}')
     return {s:(beh.log[beh.log.split==s], k) for s,k in zip(splits, n)}
+
+def _check_counts(positives, negatives, **more):
+    "Numbers that pairs are made with; `positives` may be None, for all"
+    _whole(1, **({} if positives is None else {'positives':positives}), **more); _whole(0, negatives=negatives)
 
 def _of(note, s):
     "Notes that name their split"
@@ -407,7 +452,8 @@ def co_labels(
 )->np.ndarray: # (n,) labels
     "The labels of some pairs of items"
     own = C.diagonal().astype(float)
-    return lift_label(np.asarray(C[a,b]).ravel() if n is None else n, own[a]*own[b]/n_baskets, support)
+    if n is None: n = np.asarray(C[a,b]).ravel() if len(a) else np.zeros(0)
+    return lift_label(n, own[a]*own[b]/n_baskets, support)
 
 # %% ../../nbs/12_data.behaviour.ipynb #902b4389
 def _related_split(beh, log, n, positives, negatives, support, power, seed, note):
@@ -425,13 +471,14 @@ def _related_split(beh, log, n, positives, negatives, support, power, seed, note
 def related_pairs(
     beh:Behaviour,             # From `split_weeks`
     contexts=(2000,500,500),   # Anchors of train, valid and test, at most
-    positives:int=5,           # Of each anchor, at most
+    positives:int=5,           # Of each anchor, at most (all if None)
     negatives:int=4,           # For each positive
     support:int=5,             # Baskets that a positive needs at least
     power:float=1.,            # Negatives by popularity; 0: all alike
     seed:int=0, note=print,
 )->pd.DataFrame: # Pairs of two products, in both directions
     "Products that are bought together more often than by chance"
+    _check_counts(positives, negatives, support=support)
     parts = []
     for s,(log,n) in _split_sizes(beh, contexts).items():
         d = _related_split(beh, log, n, positives, negatives, support, power, seed, _of(note, s)).rename(columns={'group':'context_id'})
@@ -452,9 +499,14 @@ def last_items(
     d = pd.DataFrame({'context':c, 'item_id':np.asarray(item)[np.asarray(row)[c]-1-j]}).drop_duplicates()
     return d[d.groupby('context').cumcount()<n].reset_index(drop=True)
 
+def _int_ids(s):
+    "Whole numbers again, where missing ones had made them floats"
+    return s.astype('int64') if pd.api.types.is_float_dtype(s) and ((s%1==0)&(s.abs()<2**53)).all() else s
+
 def _user_weeks(beh, event):
     "Lines in order of user and time, and one row a (user, week): where it begins and what is before it"
-    d = beh.log.dropna(subset='user').sort_values(['user','week','time','item_id'], kind='stable', ignore_index=True)
+    d = beh.log.dropna(subset='user').assign(user=lambda d: _int_ids(d.user))
+    d = d.sort_values(['user','week','time','item_id'], kind='stable', ignore_index=True)
     if event is not None and event not in set(need_columns(d, ('event',), 'log').event): raise KdError(f'log: no event {event!r}')
     d = d.assign(hit=True if event is None else d.event==event, row=d.index, before=d.groupby('user').cumcount())
     c = d.drop_duplicates(['user','week'])[['user','week','split','time','row','before']]
@@ -475,7 +527,7 @@ def _first_week(d):
 def personal_pairs(
     beh:Behaviour,             # From `split_weeks`
     contexts=(2000,500,500),   # (user, week)s of train, valid and test, at most
-    positives:int=5,           # Of each, at most
+    positives:int=5,           # Of each, at most (all if None)
     negatives:int=4,           # For each positive
     history:int=50,            # Item ids in a history, at most
     in_text:int=10,            # Products in the context's text, at most
@@ -485,7 +537,7 @@ def personal_pairs(
     seed:int=0, note=print,
 )->pd.DataFrame: # Pairs, with `repeat`: had the user bought it before?
     "What a user will buy next week, after a history"
-    if least<1: raise KdError(f'least: a history has one line or more, got {least}')
+    _check_counts(positives, negatives, history=history, in_text=in_text, least=least)
     parts = []; sizes = _split_sizes(beh, contexts); d,c = _user_weeks(beh, event); c = c[c.before>=least]
     did = 'seen' if event else 'bought'
     bought = d.loc[d.hit, ['user','week','item_id']].drop_duplicates().merge(c, on=['user','week'])
@@ -499,6 +551,45 @@ def personal_pairs(
     out = pd.concat(parts).merge(_first_week(d[d.hit]), how='left', on=['user','item_id'])
     return _table([out.assign(repeat=out.since<out.week).drop(columns=['since','week']).rename(columns={'user':'context_id'})], beh)
 
+# %% ../../nbs/12_data.behaviour.ipynb #d9ffd09d
+def _train_lines(beh):
+    "The training weeks, without any cold product"
+    d = need_columns(beh.log, ('week','split','cold'), 'log', 'split_weeks makes it'); held = d.item_id[d.cold.astype(bool)].unique()
+    d = d[(d.split=='train')&~d.item_id.isin(held)]
+    if not len(d): raise KdError('log: no line is in the training weeks: give all that split_weeks made')
+    return replace(beh, log=d)
+
+def basket_sentences(
+    beh:Behaviour,    # From `split_weeks`; `.of('purchase')` of it, where there are other events
+    n:int=None,       # Baskets, at random (all if None or if there are fewer)
+    max_items:int=20, # Products of a basket, at random, at most
+    least:int=2,      # Different products that a basket must have
+    seed:int=0,       # Of the choice and of the order of the products
+)->list: # A text for each basket, by time
+    "Baskets of the training weeks as text: titles of their products, in random order"
+    _whole(1, max_items=max_items, least=least, **({} if n is None else {'n':n}))
+    d = _train_lines(beh).log.sort_values(['time','basket','item_id'], kind='stable')
+    d = pd.DataFrame({'group':d.basket.to_numpy(), 'title':beh.items.title.reindex(d.item_id).to_numpy()}).drop_duplicates()
+    d = d[d.groupby('group').title.transform('size')>=least]
+    if not len(d): raise KdError(f'baskets: none of the training weeks has {least} products: ask for less')
+    d = sample_pairs(d, n, max_items, seed)
+    return d.sample(frac=1, random_state=seed).groupby('group').title.agg('; '.join).reindex(d.group.unique()).tolist()
+
+# %% ../../nbs/12_data.behaviour.ipynb #426893e0
+def history_sentences(
+    beh:Behaviour,    # From `split_weeks`
+    n:int=None,       # Users, at random (all if None or if there are fewer)
+    max_items:int=50, # Products of a history: the last ones
+    did:str='bought', # 'seen' for what `personal_pairs` writes when it is given an `event`
+    seed:int=0,       # Of the choice
+)->list: # A text for each user, by user
+    "What each user did in the training weeks as text, the newest first"
+    _whole(1, max_items=max_items, **({} if n is None else {'n':n}))
+    d,_ = _user_weeks(_train_lines(beh), None)
+    if not len(d): raise KdError('histories: no line of the training weeks has a user: `basket_sentences` needs none')
+    c = d.drop_duplicates('user', keep='last').assign(row=lambda c: c.row+1, before=lambda c: c.before+1, group=lambda c: c.user)
+    return _contexts(beh, d, sample_pairs(c, n, None, seed), max_items, max_items, did).context.tolist()
+
 # %% ../../nbs/12_data.behaviour.ipynb #95ddcaf0
 seasons = {m:s for s,ms in {'winter':(12,1,2), 'spring':(3,4,5), 'summer':(6,7,8), 'autumn':(9,10,11)}.items() for m in ms} # Northern ones
 
@@ -509,6 +600,7 @@ def season_sales(
     note=print,
 )->pd.DataFrame: # `split`, `period`, `category`, `item_id`, `time`, `n` sold, `e` expected, `label`
     "What each item sold in each period, and what was to be expected"
+    _whole(1, weeks=weeks, support=support)
     need_columns(beh.items, ('category',), 'items', 'popularity lists are made of categories')
     d = beh.log.assign(category=beh.items.category.reindex(beh.log.item_id).to_numpy()); none = d.category.fillna('')==''
     if none.any(): note(f'left out: {int(none.sum()):,} lines of items without a category')
@@ -536,7 +628,7 @@ def _popular_split(beh, s, sales, n, positives, negatives, support, seed, note):
 def popular_pairs(
     beh:Behaviour,             # From `split_weeks`, its items with `category`
     contexts=(2000,500,500),   # (category, period)s of train, valid and test, at most
-    positives:int=5,           # Of each, at most
+    positives:int=5,           # Of each, at most (all if None)
     negatives:int=4,           # For each positive
     weeks:int=4,               # Length of a period
     support:int=3,             # Lines that a positive needs at least
@@ -544,10 +636,11 @@ def popular_pairs(
     seed:int=0, note=print,
 )->pd.DataFrame: # Pairs, with `sold`: lines in the period
     "What sells more than usual in a category and season"
-    sizes = _split_sizes(beh, contexts); sales = season_sales(beh, weeks, support, note)
+    _check_counts(positives, negatives); sizes = _split_sizes(beh, contexts); sales = season_sales(beh, weeks, support, note)
     sales['group'] = sales.category+'/'+sales.split+' '+sales.period.astype(str)
     d = pd.concat([_popular_split(beh, s, sales, n, positives, negatives, support, seed, _of(note, s)) for s,(_,n) in sizes.items()])
     month = (d.time+pd.Timedelta('1D')*3.5*weeks).dt.month                             # The middle of the period
+    if bad := sorted(set(month)-set(seasons)): raise KdError(f'seasons: no name for month {bad[0]}: name each month from 1 to 12')
     d = d.assign(context=d.category+' in '+month.map(seasons), context_id=d.category).rename(columns={'n':'sold'})
     return _table([d.drop(columns='category')], beh)
 
