@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['smollm2_sha256', 'prompts', 'query_shots', 'smollm2_file', 'load_gguf', 'causal_lm', 'Prompt', 'cut_prompt',
-           'spellings', 'answer_tokens', 'expected_logit', 'run_lm', 'AnswerModel', 'CausalTeacher', 'pick',
-           'Continued', 'same_length', 'learning', 'QueryPrompt', 'write_queries']
+           'spellings', 'answer_tokens', 'expected_logit', 'run_lm', 'exact_head', 'AnswerModel', 'CausalTeacher',
+           'pick', 'Continued', 'same_length', 'learning', 'QueryPrompt', 'write_queries']
 
 # %% ../../nbs/32_teacher.causal.ipynb #2985490d
 import inspect, re
@@ -179,6 +179,18 @@ def run_lm(
     more = {} if past is None else {name:past}
     return lm(input_ids=input_ids, use_cache=past is not None, logits_to_keep=keep, **more).logits
 
+@contextmanager
+def exact_head(
+    lm:nn.Module, # A transformers causal model, or a peft one
+):
+    "The vocabulary's logits in the precision of the weights, whatever autocast says: in bfloat16 a logit of 16 moves in steps of 1/8"
+    head = lm.get_output_embeddings(); f = head.forward
+    def exact(x):
+        with torch.autocast(x.device.type, enabled=False): return f(x.to(next(head.parameters()).dtype))
+    head.forward = exact
+    try: yield
+    finally: del head.forward
+
 class AnswerModel(nn.Module):
     "A causal model whose next words are one logit, or one a class"
     def __init__(self,
@@ -198,7 +210,7 @@ class AnswerModel(nn.Module):
         past=None,        # Key-value cache of what precedes
     ): # With `logits`, (B, 1) or (B, C)
         u,at = last.unique(return_inverse=True)
-        o = run_lm(self.lm, input_ids, past, u)                              # (B, len(u), V)
+        with exact_head(self.lm): o = run_lm(self.lm, input_ids, past, u)    # (B, len(u), V)
         o = o[torch.arange(len(at), device=at.device), at]                  # (B, V)
         z = torch.stack([o[:,i].float().logsumexp(1) for i in self.ids], 1) # (B, C)
         return SimpleNamespace(logits=z.log_softmax(1) if self.grades is None else expected_logit(z, self.grades)[:,None])
