@@ -42,7 +42,7 @@ def grade_logit(
     grades:int=3, # The highest grade; 0 is the lowest
 )->float: # Logit of grade/grades
     "The logit of a graded answer; `ValueError` if there is none"
-    o = json.loads(text[text.find('{'):text.rfind('}')+1] if '{' in text else text)
+    at = text.find('{'); o = json.loads(text) if at<0 else json.JSONDecoder().raw_decode(text, at)[0] # Models add words
     g = o['grade'] if isinstance(o, dict) else o
     if type(g) is not int or not 0<=g<=grades: raise ValueError(f'grade {g!r} is not one of 0 to {grades}')
     return float(label_logits(g/grades))
@@ -202,8 +202,9 @@ def _retry_after(headers):
 
 def _usage(reply, held):
     "What a reply says that it cost; all that was reserved, if it does not say"
-    try: return np.array([1., *(float(reply['usage'][k]) for k in ('prompt_tokens','completion_tokens'))])
+    try: n = np.array([1., *(float(reply['usage'][k]) for k in ('prompt_tokens','completion_tokens'))])
     except (KeyError, TypeError, ValueError): return held
+    return n if np.isfinite(n).all() and (n>=0).all() else held
 
 # %% ../../nbs/33_teacher.api.ipynb #32d1036a
 _Sent = namedtuple('_Sent', 'reply code why used wait') # JSON or None; HTTP status or None; what went wrong; its cost; seconds to wait

@@ -31,7 +31,7 @@ from ..load import Ragged, Texts, length_batches, pad
 from ..losses import class_loss
 from ..pairs import norm_text
 from .encoder import CrossEncoder, OneLogit, _by_length, _load, _quiet, _save
-from .encoder import autocast, teacher_kinds, weights_fingerprint
+from .encoder import autocast, fit_positions, teacher_kinds, weights_fingerprint
 
 # %% ../../nbs/32_teacher.causal.ipynb #e2274837
 smollm2_sha256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53' # of SmolLM2-135M-Instruct.Q4_1.gguf
@@ -276,12 +276,17 @@ def rows_to_inputs(self:CausalTeacher, rows)->dict: # `input_ids` (B, W), `last`
     return {'input_ids':pad(r, range(len(r)), self.texts.tokenizer.pad_token_id or 0), 'last':torch.from_numpy(r.lens-1).long()}
 
 @patch
+def lens(self:CausalTeacher, a, b):
+    "Tokens of each pair's prompt, by the row numbers of its texts"
+    return fit_positions(self.texts.rows.lens[a]+self.texts.rows.lens[b]+sum(map(len, self.fixed)), self.model.lm)
+
+@patch
 def collate(self:CausalTeacher, context, item):
     "Row numbers → inputs, and the length of each pair"
     (a,b),(head,mid,tail) = self.codes(context, item),self.fixed
     R = self.texts.rows
     f = lambda i: self.rows_to_inputs([np.concatenate([head, R[a[j]], mid, R[b[j]], tail]) for j in i])
-    return f, R.lens[a]+R.lens[b]+sum(map(len, self.fixed))
+    return f, self.lens(a, b)
 
 # %% ../../nbs/32_teacher.causal.ipynb #1fade24c
 def pick(
@@ -331,7 +336,7 @@ def logits(self:CausalTeacher,
     "The scores of (context, item) pairs: the logit of the expected grade, or log-probabilities of classes"
     if not share or not len(context): return CrossEncoder.logits(self, context, item, bs)
     (a,b),(head,mid,tail) = self.codes(context, item),self.fixed
-    R,(u,inv),head = self.texts.rows,np.unique(a, return_inverse=True),self.read([head])
+    self.lens(a, b); R,(u,inv),head = self.texts.rows,np.unique(a, return_inverse=True),self.read([head])
     done = []
     for c in same_length(R.lens[u], n_context):
         past = self.read([np.concatenate([R[i], mid]) for i in u[c]], head)

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['minilm_sha256', 'teacher_kinds', 'check_weights', 'model_source', 'bf16_gain', 'autocast', 'Autocast', 'StopOnNaN',
            'NoValid', 'one_cycle', 'bert_inputs', 'mean_of_parts', 'body_layers', 'Hidden', 'eval_frozen', 'Encoder',
-           'kept_inputs', 'weights_fingerprint', 'OneLogit', 'CrossEncoder', 'platt', 'label_logits', 'GridLoader',
-           'by_width', 'grid_loss', 'Grid', 'freeze_lowest', 'TwinEncoder', 'blend', 'keep_if_frozen', 'MixTeacher',
-           'load_teacher']
+           'kept_inputs', 'weights_fingerprint', 'OneLogit', 'fit_positions', 'CrossEncoder', 'platt', 'label_logits',
+           'GridLoader', 'by_width', 'grid_loss', 'Grid', 'freeze_lowest', 'TwinEncoder', 'blend', 'keep_if_frozen',
+           'MixTeacher', 'load_teacher']
 
 # %% ../../nbs/31_teacher.encoder.ipynb #83e87ee5
 import inspect, os, shutil, time
@@ -393,6 +393,15 @@ class OneLogit(nn.Module):
     def forward(self, x): return self.model(**_taken(self.model, x)).logits.squeeze(-1)  # (B,)
 
 # %% ../../nbs/31_teacher.encoder.ipynb #de19ad6e
+def fit_positions(
+    lens, # (n,) tokens of each pair
+    model:nn.Module, # A transformers model
+)->np.ndarray: # The same
+    "No pair may have more tokens than the model has positions"
+    most,n = getattr(model.config, 'max_position_embeddings', None),int(np.max(lens, initial=0))
+    if most and n>most: raise KdError(f'a pair has {n} tokens, but the model has {most} positions: lower max_len')
+    return lens
+
 class CrossEncoder(Teacher):
     "A BERT-like model that reads query and product together"
     kind = 'cross'
@@ -419,7 +428,8 @@ class CrossEncoder(Teacher):
     def collate(self, context, item):
         "Row numbers → inputs, and the length of each pair"
         a,b = self.texts.codes(context), self.texts.codes(item)
-        return lambda i: bert_inputs(self.texts, a[i], b[i]), self.texts.rows.lens[a]+self.texts.rows.lens[b]+3
+        lens = fit_positions(self.texts.rows.lens[a]+self.texts.rows.lens[b]+3, self.model)
+        return lambda i: bert_inputs(self.texts, a[i], b[i]), lens
 
     def logits(self, context, item, bs:int=256):
         "The scores of (context, item) pairs, as logits"
