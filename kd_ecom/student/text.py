@@ -318,7 +318,8 @@ def only(self:TokenSide,
 ):
     "For as long as this lasts, only these tokens have parameters; the others are read as they are (and no weight decay shrinks them)"
     used = torch.from_numpy(np.unique(np.append(np.asarray(tokens, np.int64), 0))); whole = self.e,self.w # Padding is always among them
-    at = torch.full((len(self.e.weight),), -1); at[used] = torch.arange(len(used))
+    w = self.e.weight; used = used.to(w.device)
+    at = torch.full((len(w),), -1, device=w.device); at[used] = torch.arange(len(used), device=w.device)
     few = lambda o: nn.Embedding.from_pretrained(o.weight.detach()[used], freeze=False, padding_idx=o.padding_idx)
     self.e,self.w,self.few = *(few(o) for o in whole), (at,whole)
     try: yield
@@ -441,7 +442,7 @@ def fit_embeddings(self:StaticStudent,
     side.start(words@P)
     y = vecs@P; y = y/np.maximum(np.linalg.norm(y, axis=1, keepdims=True), 1e-9)
     c = self.td.codes(texts)
-    dl = PairLoader(lambda i: pad(self.td.rows, c[i]), self.td.rows.lens[c], soft=y, bs=bs, seed=seed)
+    dl = PairLoader(lambda i: pad(self.td.rows, c[i]), self.td.rows.lens[c], soft=y, bs=bs, seed=seed, device=side.e.weight.device)
     with side.only(self.td.rows.flat): learn = _fit_means(side, dl, epochs, lr, seed)
     self.finish()
     return learn
@@ -566,7 +567,7 @@ def bag_pool(
     "`kernel_pool` of one query and products that share tokens"
     near = F.embedding_bag(at, kernels(S, mu, sigma).flatten(1), off, mode='sum').view(len(off), S.shape[1], -1)
     best = F.embedding_bag(at, S, off, mode='max')
-    best[torch.diff(off, append=torch.tensor([len(at)]))==0] = -1.  # A product without tokens matches nothing
+    best[torch.diff(off, append=off.new_tensor([len(at)]))==0] = -1.  # A product without tokens matches nothing
     return weigh(near, best, w)
 
 # %% ../../nbs/41_student.text.ipynb #0ce43840
