@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['Ids', 'histories', 'check_catalogue', 'BehaviourStudent', 'HistoryModel', 'TargetAttention', 'CausalAttention',
-           'AttentionStudent', 'CollabModel', 'CollabStudent', 'bpr', 'Popularity', 'ItemKNN']
+           'AttentionStudent', 'CollabModel', 'CollabStudent', 'FreshText', 'bpr', 'Popularity', 'ItemKNN']
 
 # %% ../../nbs/42_student.behaviour.ipynb #1f122115
 from contextlib import nullcontext
+from copy import deepcopy
 from itertools import chain, islice
 
 import numpy as np
@@ -16,10 +17,11 @@ import scipy.sparse as sp
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from fastai.callback.core import Callback
 from fastai.collab import EmbeddingDotBias
+from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import Tensor
-from torch.func import functional_call
 from sklearn.linear_model import Ridge
 
 from ..core import KdError, fingerprint, load_json, need_columns, save_json
@@ -128,13 +130,13 @@ class HistoryModel(nn.Module):
 
     def items(self, id, text):
         "Ids (m,) and tokens (m, W) → vectors (m, d) and biases (m,)"
-        if self.training: id = id*(torch.rand(id.shape)>=self.drop_id)
+        if self.training: id = id*(torch.rand(id.shape, device=id.device)>=self.drop_id)
         v = self.id(id)+self.text(F.normalize(self.side.means(text)[0], dim=-1))  # (m, d+1)
         return v[:,:-1], v[:,-1]
 
     def logits(self, h, n, c, b):
         "Histories (B, L, d) of n (B,) items, candidates (B, M, d) and their biases (B, M) → (B, M)"
-        at = n[:,None]-1-torch.arange(h.shape[1])                                 # (B, L), below 0 for padding
+        at = n[:,None]-1-torch.arange(h.shape[1], device=n.device)                # (B, L), below 0 for padding
         return (self.read(h+self.place(at.clamp(min=0)), at>=0, c)*c).sum(-1)+b
 
     def forward(self, x):
@@ -166,13 +168,13 @@ class CausalAttention(HistoryModel):
 
     def states(self, h):
         "Histories (B, L, d) → what is known of the shopper after each item, (B, L, d)"
-        later = torch.ones(h.shape[1], h.shape[1], dtype=torch.bool).triu(1)
+        later = torch.ones(h.shape[1], h.shape[1], dtype=torch.bool, device=h.device).triu(1)
         return self.encoder(h, mask=later, is_causal=True)
 
     def read(self, h, mask, c):
         "Histories (B, L, d), where they have items (B, L) → shoppers (B, 1, d)"
         n = mask.sum(1)
-        return (self.states(h)[torch.arange(len(h)), (n-1).clamp(min=0)]*(n>0)[:,None])[:,None]
+        return (self.states(h)[torch.arange(len(h), device=h.device), (n-1).clamp(min=0)]*(n>0)[:,None])[:,None]
 
 # %% ../../nbs/42_student.behaviour.ipynb #56fc4da9
 class AttentionStudent(BehaviourStudent):
@@ -284,8 +286,8 @@ def meet(self:AttentionStudent, pairs):
     if 'history' not in pairs:
         self.register(pairs[['context_id','context']].set_axis(['item_id','item'], axis=1)); h = self.past(pairs)
     u = np.union1d(h.flat, self.known.codes(pairs.item_id)); w = self.model.id.weight.detach()
-    new = u[(w[u]==0).all(1).numpy()]
-    w[new] = _noise(*w.shape, self.cfg['seed'])[new]
+    new = u[(w[u]==0).all(1).cpu().numpy()]
+    w[new] = _noise(*w.shape, self.cfg['seed'])[new].to(w.device)
 
 # %% ../../nbs/42_student.behaviour.ipynb #ec006287
 @patch
@@ -325,9 +327,14 @@ class CollabModel(nn.Module):
         self.side = TokenSide(vecs, idf)
         self.mf = EmbeddingDotBias(d, 1, 1)
         self.maps = nn.ModuleDict({c:nn.Linear(d, d+1) for c in _tables})
+        for p in self.maps.parameters(): nn.init.zeros_(p) # Until something is known of texts, they say nothing
         self.side.requires_grad_(False); self.maps.requires_grad_(False)
 
-    def forward(self, x): return functional_call(self.mf, x.get('rows', {}), (x['ids'],))  # (B,)
+    def forward(self, x):
+        if 'new' not in x: return self.mf(x['ids'])                                                       # (B,)
+        own = lambda k, c: torch.cat([getattr(self.mf, o)(x['ids'][:,k]) for o in _tables[c]], 1)
+        p,q = (torch.where(x['new'][:,k,None], self.from_text(c, x[c]), own(k, c)) for k,c in enumerate(_tables))  # (B, d+1)
+        return (p[:,:-1]*q[:,:-1]).sum(-1)+p[:,-1]+q[:,-1]                                                # (B,)
 
     def all_rows(self, c):
         "Vector and bias of each known shopper ('context') or item ('item'), (1+n, d+1); the first is the mean"
@@ -381,7 +388,7 @@ def grow(self:CollabStudent,
     "Give new ids rows of their own"
     for c,k in self.known.items():
         k.add(ids[c]); w = self.model.all_rows(c).detach(); n = len(k)+1
-        if n>len(w): self.model.set_rows(c, torch.cat([w, _noise(n, w.shape[1], self.cfg['seed'])[len(w):]]))
+        if n>len(w): self.model.set_rows(c, torch.cat([w, _noise(n, w.shape[1], self.cfg['seed'])[len(w):].to(w.device)]))
 
 # %% ../../nbs/42_student.behaviour.ipynb #26673c8a
 @patch
@@ -391,43 +398,48 @@ def has_words(self:CollabStudent, texts)->np.ndarray: # (n,) bool
     return np.array([not np.isin(self.td.rows[i], none).all() for i in at], bool)
 
 @patch
-@torch.no_grad()
-def locate(self:CollabStudent,
+def look(self:CollabStudent,
     c,     # 'context' or 'item'
     ids,   # n ids, or None if there are none
     texts, # n texts
-)->tuple: # (n,) rows, the table (m, d+1) that they are of, (n,) numbers in `sources`
-    "A known id has its row, a new one a row after them that is made of its text, and one without words the first, the mean"
+)->tuple: # (n,) rows, 0 where the id is not known; (n,) numbers in `sources`
+    "A known id has its row, a new one is read by its text, and one without words has the first row, the mean"
     at = self.known[c].codes(ids) if ids is not None else np.zeros(len(texts), np.int64)
-    w = self.model.all_rows(c)
-    new = np.flatnonzero(at==0)
-    new = new[self.has_words([texts[i] for i in new])]
+    how,new = np.where(at>0, 0, 2),np.flatnonzero(at==0)
+    how[new[self.has_words([texts[i] for i in new])]] = 1
+    return at, how
+
+@patch
+@torch.no_grad()
+def locate(self:CollabStudent, c, ids, texts)->tuple: # (n,) rows, the table (m, d+1) that they are of, (n,) numbers in `sources`
+    "The same (its arguments are those of `look`) with rows made of texts after those of the ids"
+    (at,how),w = self.look(c, ids, texts),self.model.all_rows(c)
+    new = np.flatnonzero(how==1)
     u,at[new] = np.unique(self.td.codes([texts[i] for i in new]), return_inverse=True)
-    how = np.where(at>0, 0, 2); how[new] = 1
     at[new] += len(w)
-    return at, torch.cat([w, self.model.from_text(c, pad(self.td.rows, u))]), how
+    return at, torch.cat([w, self.model.from_text(c, pad(self.td.rows, u).to(w.device))]), how
 
 # %% ../../nbs/42_student.behaviour.ipynb #264de96e
 @patch
 def both(self:CollabStudent, pairs):
-    "`locate` for shoppers and for items"
-    return zip(*[self.locate(c, _ids_of(pairs, c), pairs[c].tolist()) for c in _tables])
+    "Rows (n, 2) of shoppers and items, and what each stands on (n, 2)"
+    found = zip(*[self.look(c, _ids_of(pairs, c), pairs[c].tolist()) for c in _tables])
+    return [np.stack(o, 1) for o in found]
 
 @patch
 def inputs(self:CollabStudent, pairs):
-    at,w,how = self.both(pairs)
-    ids = torch.from_numpy(np.stack(at, 1))                                                               # (n, 2)
-    rows = {f'{o}.weight':x for c,t in zip(_tables, w) for o,x in zip(_tables[c], (t[:,:-1], t[:,-1:]))}
-    more = {'rows':rows} if (np.stack(how)==1).any() else {}  # Training has none: its ids have been met
-    return lambda i: {'ids':ids[i], **more}, np.ones(len(pairs), int)
+    at,how = self.both(pairs); ids,new = torch.from_numpy(at),torch.from_numpy(how==1)                    # (n, 2)
+    code = {c:self.td.codes(np.where(how[:,k]==1, pairs[c], '')) for k,c in enumerate(_tables)}
+    def f(i): # Training has no new ids: all have been met
+        return {'ids':ids[i], **({'new':new[i], **{c:pad(self.td.rows, o[i]) for c,o in code.items()}} if new[i].any() else {})}
+    return f, np.ones(len(pairs), int)
 
 @patch
 def scored_by(self:CollabStudent,
     pairs:pd.DataFrame, # As for `score`
 )->np.ndarray: # (n,) of 'ids', 'text', 'popularity'
     "What each score stands on: the weaker one of what is known of the shopper and of the item"
-    *_,how = self.both(pairs)
-    return np.array(self.sources)[np.maximum(*how)]
+    return np.array(self.sources)[self.both(pairs)[1].max(1)]
 
 # %% ../../nbs/42_student.behaviour.ipynb #02b180a7
 @patch
@@ -436,21 +448,32 @@ def learn_text(self:CollabStudent,
     c,       # 'context' or 'item'
     pairs,   # Whose ids are known
     l2=1.,   # Weight of the ridge
+    old=None,# Map to start from (the present one, if None)
 ):
-    "Set the first row to the mean, and map the texts of known ids to their rows, by ridge regression"
-    w = self.model.all_rows(c).clone(); w[0] = w[1:].mean(0); self.model.set_rows(c, w)
+    "Set the first row to the mean, and map the texts of known ids to their rows, by ridge regression of what the old map leaves"
+    for w in (getattr(self.model.mf, o).weight for o in _tables[c]): w[0] = w[1:].mean(0)
+    w,m = self.model.all_rows(c),self.model.maps[c]; old = old or deepcopy(m)
     d = pairs[[f'{c}_id',c]].drop_duplicates(); at = self.known[c].codes(d[f'{c}_id'])
-    rows = self.td.codes(d[c][at>0])
-    x = F.normalize(self.model.side.means(pad(self.td.rows, rows))[0], dim=-1)                            # (n, d)
-    r = Ridge(alpha=l2).fit(x, w[at[at>0]])
-    for p,o in zip(self.model.maps[c].parameters(), (r.coef_, r.intercept_)): p.copy_(torch.from_numpy(o))
+    k = self.td.codes(d[c][at>0])
+    x = F.normalize(self.model.side.means(pad(self.td.rows, k).to(w.device))[0], dim=-1)                  # (n, d)
+    r = Ridge(alpha=l2).fit(x.cpu(), (w[at[at>0]]-old(x)).cpu())
+    for p,a,b in zip(m.parameters(), old.parameters(), (r.coef_, r.intercept_)): p.copy_(a+torch.from_numpy(b).to(a))
+
+class FreshText(Callback):
+    "What a `CollabStudent` says of what it has not met follows its rows: before each validation, and once training is over"
+    order = 70 # After fastai's trackers (60): the best epoch's weights are there again
+    def __init__(self,
+        student:CollabStudent,
+        pairs, # What it learns from
+    ): self.student,self.pairs,self.old = student,pairs[[o for c in _tables for o in (c, f'{c}_id')]],deepcopy(student.model.maps)
+    def before_validate(self):
+        for c,old in self.old.items(): self.student.learn_text(c, self.pairs, old=old)
+    def after_fit(self): self.before_validate()
 
 @patch
-def fit(self:CollabStudent, pairs, *args, **kwargs):
-    "As every student, then the maps from text"
-    learn = Student.fit(self, pairs, *args, **kwargs)
-    for c in _tables: self.learn_text(c, pairs)
-    self.finish()
+def learner(self:CollabStudent, pairs, *args, **kwargs)->Learner:
+    "As every student's (its arguments are those of `fit`), with `FreshText`"
+    learn = BehaviourStudent.learner(self, pairs, *args, **kwargs); learn.add_cb(FreshText(self, pairs))
     return learn
 
 # %% ../../nbs/42_student.behaviour.ipynb #efce465c
