@@ -23,7 +23,7 @@ from ..core import KdError, fingerprint, need_columns
 from ..load import Texts
 from ..mine import unit
 from ..pairs import check_pairs
-from .core import Student
+from .core import Student, check_texts
 from .text import Lexical, Sides, TextStudent, lexical_names, ranges, static_words
 from ..teacher.core import check_finite
 from ..teacher.encoder import Encoder, label_logits, platt
@@ -87,9 +87,12 @@ class PairFeatures:
         length:float,         # Mean number of words of an item
         words:WordMeans=None, # Adds the cosine
         columns:pd.DataFrame=None, # Adds numbers of the item; index: item text
+        hashes:int=0,         # Adds so many columns that count hashed words of the item
     ):
         self.lex,self.length,self.words,self.columns = lex,float(length),words,None if columns is None else item_columns(columns)
-        self.names = [*lexical_names, 'BM25', *(['cosine of words'] if words else []), *([] if columns is None else columns)]
+        if hashes<0: raise KdError(f'hashes: expected 0 (none) or a number of columns, got {hashes}')
+        self.hashes,more = hashes,[*([] if columns is None else columns), *(f'hashed words {i}' for i in range(hashes))]
+        self.names = [*lexical_names, 'BM25', *(['cosine of words'] if words else []), *more]
 
     @classmethod
     def of(cls,
@@ -97,11 +100,12 @@ class PairFeatures:
         encoder:Encoder=None, # The teacher's encoder, for the cosine (left out, if None)
         columns:pd.DataFrame=None, # Numbers of the items; index: item text
         dim:int=64, vecs=None,# Of `WordMeans.of`
+        hashes:int=0,         # Columns that count hashed words of the item
     ):
         "Count the catalogue's words"
         lex = Lexical.of(items)
         n = np.diff(lex.sides.matrix('w').indptr).mean()
-        return cls(lex, max(n, 1), encoder and WordMeans.of(encoder, items, dim, vecs), columns)
+        return cls(lex, max(n, 1), encoder and WordMeans.of(encoder, items, dim, vecs), columns, hashes)
 
     def forget(self):
         "Drop the texts that were read"
@@ -114,8 +118,7 @@ def read(self:PairFeatures,
     pairs:pd.DataFrame, # `context`, `item`
 )->tuple: # Distinct texts, their `Lexical`, and each pair as two rows of them
     "Read the distinct texts of some pairs"
-    code,texts = pd.factorize(np.concatenate([pairs.context.to_numpy(object), pairs.item.to_numpy(object)]))
-    if (code<0).any(): raise KdError(f'pairs: {int((code<0).sum())} texts are missing: fill or leave them out')
+    code,texts = pd.factorize(np.concatenate([check_texts(pairs).context.to_numpy(object), pairs.item.to_numpy(object)]))
     known,some = self.lex.sides,Sides(); i = known.codes(texts)
     some.rows,some.own = {k:[r[j] for j in i] for k,r in known.rows.items()},[known.own[j] for j in i]
     return texts, Lexical(self.lex.idf_w, self.lex.idf_g, some), code[:len(pairs)], code[len(pairs):]
@@ -130,6 +133,9 @@ def numbers(self:PairFeatures,
     if self.words: v = self.words(texts); cols.append(np.einsum('ij,ij->i', v[q], v[d])[:,None])
     cols = [np.round(np.concatenate(cols, 1), 4)]
     if self.columns is not None: cols.append(self.columns.reindex(texts[d]).fillna(self.columns.median()))
+    if self.hashes:
+        m = lex.sides.matrix('w')[d]
+        cols.append(sp.csr_matrix((m.data, m.indices%self.hashes, m.indptr), (len(d), self.hashes)).toarray())
     return np.concatenate(cols, 1).astype(np.float32)
 
 @patch
@@ -145,7 +151,7 @@ def save(self:PairFeatures,
     folder:Path, # It exists
 ):
     "Write what the features need: `features.safetensors`, `tokenizer.json` with a cosine, `columns.parquet` with columns"
-    x = {'idf_w':self.lex.idf_w, 'idf_g':self.lex.idf_g, 'length':np.array([self.length])}
+    x = {'idf_w':self.lex.idf_w, 'idf_g':self.lex.idf_g, 'length':np.array([self.length]), 'hashes':np.array([self.hashes])}
     if self.words:
         x['words'] = self.words.vecs.astype(np.float16)
         self.words.texts.tokenizer.backend_tokenizer.save(str(folder/'tokenizer.json'))
@@ -159,21 +165,25 @@ def load(cls:PairFeatures,
     "The saved features"
     x,f = load_file(folder/'features.safetensors'),folder/'columns.parquet'
     words = WordMeans(x['words'], TextStudent.read_tokenizer(folder)) if 'words' in x else None
-    return cls(Lexical(x['idf_w'], x['idf_g']), x['length'][0], words, pd.read_parquet(f) if f.exists() else None)
+    columns,hashes = pd.read_parquet(f) if f.exists() else None,int(x.get('hashes', [0])[0]) # An older folder has none
+    return cls(Lexical(x['idf_w'], x['idf_g']), x['length'][0], words, columns, hashes)
 
 @patch
 def fingerprint(self:PairFeatures)->str: # 16 hexadecimal characters
-    "Other frequencies, vectors, tokens or columns, another fingerprint"
+    "Other frequencies, vectors, tokens, columns or hashes, another fingerprint"
     w,c = self.words,self.columns
     return fingerprint(self.lex.idf_w, self.lex.idf_g, self.length, w and [w.vecs, sorted(w.texts.tokenizer.get_vocab().items())],
-                       None if c is None else c.rename_axis('item').reset_index())
+                       None if c is None else c.rename_axis('item').reset_index(), *([self.hashes] if self.hashes else []))
 
 # %% ../../nbs/43_student.classic.ipynb #41c340d4
 def _soft(soft, n):
     "Soft labels as (n,) float, NaN for none"
     t = np.full(n, np.nan) if soft is None else np.asarray(soft, float)
-    if t.shape in ((n,), (n,1)) and not np.isinf(t).any(): return t.reshape(n)
-    raise KdError(f'soft has the shape {t.shape}, pairs {n} rows: expected one finite logit a pair (NaN where the teacher gave none)')
+    if t.shape not in ((n,), (n,1)):
+        raise KdError(f'soft has the shape {t.shape}, pairs {n} rows: expected one logit a pair (NaN where the teacher gave none)')
+    bad = int(np.isinf(t).sum())
+    if bad: raise KdError(f'soft: {bad} of {n} logits are infinite: label these pairs again, or store NaN for none')
+    return t.reshape(n)
 
 def _share(x): return x/x.sum() if x.sum()>0 else x*0.
 
@@ -188,6 +198,8 @@ def targets(
     y,t = check_pairs(pairs).label.to_numpy(float, na_value=np.nan),_soft(soft, len(pairs))
     v = np.asarray(pairs.get('weight', np.ones(len(pairs))), float)
     alpha = 0. if soft is None else alpha
+    if alpha and np.isnan(t).all():
+        raise KdError('soft: no pair has a soft label, all are NaN: are these the pairs that the teacher has scored? (no teacher: None)')
     a,b = alpha*_share(~np.isnan(t)),(1-alpha)*_share(np.where(np.isnan(y), 0, v))
     w = a+b; n = (w>0).sum()
     if not n: raise KdError('there is nothing to learn from: no label and no soft label that has a weight')
@@ -439,7 +451,8 @@ def _dataset(lgb, X, pairs, p, z, w, loss, names):
     "What LightGBM learns from; for `lambdarank` sorted by group"
     target = {'bce':p, 'mse':z, 'lambdarank':np.round(31*p)}[loss]; names = [re.sub(r'\W+', '_', n) for n in names]
     if loss!='lambdarank': return lgb.Dataset(X, target, weight=w, feature_name=names)
-    g = pd.factorize(pairs.group)[0]; o = np.argsort(g, kind='stable')
+    g = pd.factorize(pairs.group)[0]; o,most = np.argsort(g, kind='stable'),np.bincount(g).max()
+    if most>10_000: raise KdError(f'lambdarank: a group has {most} rows, LightGBM takes up to 10000: sample its pairs, or use another loss')
     return lgb.Dataset(X[o], target[o], weight=w[o], group=np.bincount(g), feature_name=names)
 
 @patch
