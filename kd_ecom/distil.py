@@ -21,6 +21,7 @@ from .student.behaviour import AttentionStudent, CollabStudent
 from .student.classic import BoostedStudent, ClassicStudent, PairFeatures, SvmStudent, TreeStudent
 from .student.core import Student
 from .student.text import CrossStudent, Interaction, StaticStudent, TwoTower, token_vectors
+from .student.transformer import TransformerStudent
 from .teacher.causal import CausalTeacher, write_queries
 from .teacher.core import SoftLabels, Teacher
 from .teacher.encoder import Encoder, TwinEncoder
@@ -55,7 +56,7 @@ def check_held_out(
     if bad: raise KdError(f'distil: {len(bad)} unlabelled contexts are test queries, first {bad[:3]}: leave them out of training')
 
 # %% ../nbs/52_distil.ipynb #b473a5ab
-student_kinds = {o.kind:o for o in (Interaction, TwoTower, CrossStudent, AttentionStudent, CollabStudent,
+student_kinds = {o.kind:o for o in (Interaction, TwoTower, CrossStudent, TransformerStudent, AttentionStudent, CollabStudent,
                                     SvmStudent, TreeStudent, BoostedStudent)}
 
 def new_student(
@@ -68,7 +69,7 @@ def new_student(
     if kind not in student_kinds: raise KdError(f'student: unknown kind {kind!r}, expected one of {sorted(student_kinds)}')
     cls = student_kinds[kind]
     if not issubclass(cls, ClassicStudent): return cls.of(encoder, items, **kwargs)
-    own = {k:kwargs.pop(k) for k in ('columns','dim','vecs') if k in kwargs}
+    own = {k:kwargs.pop(k) for k in ('columns','dim','vecs','hashes') if k in kwargs}
     return cls(PairFeatures.of(items, encoder, **own), **kwargs)
 
 @dataclass

@@ -27,7 +27,7 @@ from ..core import KdError, need_columns, seed_all
 from ..load import Texts
 from .core import Student
 from .text import TextStudent, principal_axes
-from ..teacher.encoder import CrossEncoder, OneLogit, _load, bert_inputs
+from ..teacher.encoder import CrossEncoder, Encoder, OneLogit, _load, bert_inputs
 
 # %% ../../nbs/44_student.transformer.ipynb #25fff11d
 def new_model(
@@ -272,6 +272,23 @@ def _calibrate(self:TransformerStudent, slope, offset):
     "Let the head give slope · logit + offset"
     head = [o for o in self.model.modules() if isinstance(o, nn.Linear)][-1]
     head.weight.mul_(slope); head.bias.mul_(slope).add_(offset)
+
+# %% ../../nbs/44_student.transformer.ipynb #6a12f2c5
+@patch(cls_method=True)
+def of(cls:TransformerStudent,
+    encoder:Encoder, # Its tokenizer and greatest length are the student's too
+    items=None,      # No effect: words, positions and layers come from the encoder
+    dim:int=None,    # Hidden size (the encoder's, if None: a narrower student's layers begin new)
+    vecs=None,       # No effect
+    seed:int=0,      # Of weights that are new
+    layers=None,     # Number of layers, or the encoder's layers to start from (half of them, if None)
+    **kwargs,        # More arguments of `from_teacher`
+)->TransformerStudent: # `cfg['copied']` tells what was taken
+    "A student that starts from an encoder, with a new head"
+    t = CrossEncoder.of(encoder, seed); t.texts = Texts(encoder.texts.tokenizer, encoder.texts.max_len)
+    self = cls.from_teacher(t, layers or max(1, len(layers_of(t.model))//2), dim, seed=seed, **kwargs)
+    self.cfg['copied']['head'] = False # The encoder has none
+    return self
 
 # %% ../../nbs/44_student.transformer.ipynb #546d55f3
 def _alike(s, t, what):
