@@ -324,7 +324,8 @@ def _as_student(model):
     "What `finetune` can train"
     if isinstance(model, CrossEncoder): return _Cross(model)
     if isinstance(model, Student) and isinstance(getattr(model, 'model', None), nn.Module): return model
-    raise KdError(f'finetune: expected a student with a torch model, a CrossEncoder, a CausalTeacher or a Learner, got {type(model).__name__}')
+    raise KdError(f'finetune: expected a student with a torch model, a CrossEncoder, a CausalTeacher or a Learner, '
+                  f'got {type(model).__name__}')
 
 # %% ../nbs/53_finetune.ipynb #275f160e
 def _check_parts(pairs, valid):
@@ -365,7 +366,7 @@ def pair_learner(
 # %% ../nbs/53_finetune.ipynb #ad9e30b2
 @delegates(finetune_learner, but=['data'])
 def finetune(
-    model,                   # A student with a torch model, a `CrossEncoder`, a `CausalTeacher`, or a `Learner` over pairs (it has its own pairs)
+    model,                   # A student with a torch model, a `CrossEncoder` or `CausalTeacher`, or a `Learner` (it has its own pairs)
     pairs:pd.DataFrame=None, # Labelled pairs; unlabelled ones count where `alpha` is above 0
     valid:pd.DataFrame=None, # Pairs of other groups: they choose the best epoch
     soft=None,               # (n,) teacher's logits of `pairs`, NaN = none (None: the model's own scores before fine-tuning)

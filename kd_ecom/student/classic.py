@@ -22,8 +22,8 @@ from scipy.special import expit
 from ..core import KdError, fingerprint, need_columns
 from ..load import Texts
 from ..mine import unit
-from ..pairs import check_pairs
-from .core import Student, check_texts
+from ..pairs import check_pairs, check_texts
+from .core import Student
 from .text import Lexical, Sides, TextStudent, lexical_names, ranges, static_words
 from ..teacher.core import check_finite
 from ..teacher.encoder import Encoder, label_logits, platt

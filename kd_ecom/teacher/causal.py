@@ -191,6 +191,7 @@ def exact_head(
     try: yield
     finally: del head.forward
 
+# %% ../../nbs/32_teacher.causal.ipynb #f2c1612d
 class AnswerModel(nn.Module):
     "A causal model whose next words are one logit, or one a class"
     def __init__(self,

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from fastcore.basics import patch
 
 from ..core import KdError, atomic_write, disk_error, fingerprint, need_columns, save_json, versions
+from ..pairs import check_texts
 
 # %% ../../nbs/30_teacher.core.ipynb #ae1c2d8a
 class Teacher:
@@ -46,7 +47,7 @@ class Teacher:
         pairs:pd.DataFrame, # `context`, `item`
     )->np.ndarray: # (n,) or (n, C)
         "Logits of a table of pairs; not-a-number stops"
-        need_columns(pairs, ('context','item'), 'pairs')
+        check_texts(pairs)
         return check_finite(np.asarray(self.logits(pairs.context.tolist(), pairs.item.tolist()), np.float32), 'the teacher')
 
 def check_finite(

@@ -392,7 +392,7 @@ class OneLogit(nn.Module):
     def __init__(self, model): super().__init__(); self.model = model
     def forward(self, x): return self.model(**_taken(self.model, x)).logits.squeeze(-1)  # (B,)
 
-# %% ../../nbs/31_teacher.encoder.ipynb #de19ad6e
+# %% ../../nbs/31_teacher.encoder.ipynb #e512a63d
 def fit_positions(
     lens, # (n,) tokens of each pair
     model:nn.Module, # A transformers model
@@ -402,6 +402,7 @@ def fit_positions(
     if most and n>most: raise KdError(f'a pair has {n} tokens, but the model has {most} positions: lower max_len')
     return lens
 
+# %% ../../nbs/31_teacher.encoder.ipynb #de19ad6e
 class CrossEncoder(Teacher):
     "A BERT-like model that reads query and product together"
     kind = 'cross'
