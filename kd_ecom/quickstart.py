@@ -55,10 +55,8 @@ class Plan:
     cross_pairs:int=0      # Pairs that a cross-encoder member is fine-tuned on (0: no such member)
     cross_loss:str='bce'   # Its loss: of each pair, or within a query ('ranknet', 'listwise')
     view_items:int=0       # Items that the fine-tuned twin encoder embeds before mining (0: all)
-    ngrams:int=1500        # Pseudo-queries from item texts
-    words:int=1500         # Pseudo-queries from the teacher's vocabulary
     typos:float=.1         # Share of them that come again with a typing error
-    recipe:Recipe=Recipe(bm25=4, dense=12, rand=6, train=1) # Items for each
+    recipe:Recipe=Recipe(ngrams=1500, words=1500, bm25=4, dense=12, rand=6, train=1) # Pseudo-queries, and items for each
     dim:int=128            # Width of the students' vectors
     word_epochs:int=8      # Of the students' words on the teacher's embeddings
     answer_share:float=.5  # Weight of an answer in the soft label of its pair
@@ -79,9 +77,9 @@ class Plan:
             raise KdError('Plan: pseudo-queries come from texts and vocabulary: leave fields and written of its recipe at 0')
 
 # %% ../nbs/73_quickstart.ipynb #919654ab
-fast_plan = Plan(items=3500, tests=100, pool_k=15, graded=15, rand=15, answers=500, twin_batches=14, view_items=2000, ngrams=300, words=0,
-                 word_epochs=4, recipe=Recipe(bm25=3, dense=8, rand=4, train=1), bs=128, cross_labelled=800, cross_unlabelled=800,
-                 curve=())
+fast_plan = Plan(items=3500, tests=100, pool_k=15, graded=15, rand=15, answers=500, twin_batches=14, view_items=2000,
+                 word_epochs=4, recipe=Recipe(ngrams=300, words=0, bm25=3, dense=8, rand=4, train=1), bs=128,
+                 cross_labelled=800, cross_unlabelled=800, curve=())
 
 # %% ../nbs/73_quickstart.ipynb #90b956ea
 @dataclass
@@ -200,8 +198,7 @@ def view(g:Ground, plan, twin)->View:
     tok,words = g.encoder.texts.tokenizer,g.words if plan.view_items else token_vectors(twin.encoder)
     dense = g.dense if plan.view_items else Dense(twin.embed(g.items))
     encode = g.encoder.encode if plan.view_items else lambda ws: _read(ws, tok, words, twin.embed)
-    r = replace(plan.recipe, ngrams=plan.ngrams, words=plan.words)
-    q = training_queries(g.items, encode, dense, tok.get_vocab(), g.coll.of('valid')+g.coll.of('test'), r, plan.typos, plan.seed)
+    q = training_queries(g.items, encode, dense, tok.get_vocab(), g.coll.of('valid')+g.coll.of('test'), plan.recipe, plan.typos, plan.seed)
     return View(twin, dense, q, words)
 
 def learn_words(g:Ground, plan, v:View)->TwoTower: # With the teacher's words, and no pair seen
