@@ -58,7 +58,7 @@ class BM25:
 
 # %% ../nbs/13_mine.ipynb #94756589
 def top_k(
-    s,        # (n,) scores
+    s,        # (n,) finite scores
     k:int,    # Wanted
     floor=0., # Only scores above it
 )->np.ndarray: # (at most k,) item numbers, best first, ties in item order

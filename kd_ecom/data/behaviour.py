@@ -85,7 +85,8 @@ def _times(t, unit):
     if isinstance(t.dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(t): x = t.dt.tz_localize(None)
     elif unit: x = _since_1970(t, unit)
     else:
-        u = pd.Series(t.unique()); bare = u.astype(str).str.strip().str.replace(_zone, r'\1', regex=True)
+        u = pd.Series(t.unique()); bare = u.astype(str).str.strip()
+        for _ in range(2): bare = bare.str.replace(_zone, r'\1', regex=True) # Some write an offset and a name
         x = t.map(dict(zip(u, pd.to_datetime(bare, format='ISO8601', errors='coerce'))))
     bad = t[x.isna()].tolist()
     if bad: raise KdError(f'log: {len(bad)} times cannot be read, first {bad[0]!r}: write them as 2024-12-31 18:00')
@@ -112,8 +113,10 @@ def sessions(
     return out
 
 # %% ../../nbs/12_data.behaviour.ipynb #322c54db
-def _quantities(q):
-    "Quantities as numbers"
+def _quantities(log):
+    "Quantities as numbers; views and clicks may lack one, which counts as 1"
+    q = log.quantity
+    if 'event' in log: q = q.mask(q.isna()&(log.event!='purchase'), 1)
     x = pd.to_numeric(q, errors='coerce'); bad = q[~np.isfinite(x.to_numpy(float, na_value=np.nan))].tolist()
     if bad: raise KdError(f'log: {len(bad)} of {len(q)} quantities are no numbers, first {bad[0]!r}: correct these lines or leave them out')
     return x
@@ -123,7 +126,7 @@ def cancel_returns(
     note=print,       # Where counted notes go
 )->pd.DataFrame: # Lines with a quantity above 0
     "Leave out returns and the purchases that they undo"
-    key = ['user','item_id','quantity']; log = log.assign(quantity=_quantities(log.quantity))
+    key = ['user','item_id','quantity']; log = log.assign(quantity=_quantities(log))
     back = log[log.quantity<0].assign(quantity=lambda d: -d.quantity).dropna(subset='user').sort_values('time')
     sold = log[log.quantity>0].dropna(subset='user').sort_values('time').assign(line=lambda d: d.index)
     hit = pd.merge_asof(back[[*key,'time']], sold[[*key,'time','line']], on='time', by=key)

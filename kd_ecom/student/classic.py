@@ -90,7 +90,7 @@ class PairFeatures:
         hashes:int=0,         # Adds so many columns that count hashed words of the item
     ):
         self.lex,self.length,self.words,self.columns = lex,float(length),words,None if columns is None else item_columns(columns)
-        if hashes<0: raise KdError(f'hashes: expected 0 (none) or a number of columns, got {hashes}')
+        if type(hashes) is not int or hashes<0: raise KdError(f'hashes: expected 0 (none) or a number of columns, got {hashes}')
         self.hashes,more = hashes,[*([] if columns is None else columns), *(f'hashed words {i}' for i in range(hashes))]
         self.names = [*lexical_names, 'BM25', *(['cosine of words'] if words else []), *more]
 

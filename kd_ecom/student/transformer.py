@@ -286,7 +286,8 @@ def of(cls:TransformerStudent,
 )->TransformerStudent: # `cfg['copied']` tells what was taken
     "A student that starts from an encoder, with a new head"
     t = CrossEncoder.of(encoder, seed); t.texts = Texts(encoder.texts.tokenizer, encoder.texts.max_len)
-    self = cls.from_teacher(t, layers or max(1, len(layers_of(t.model))//2), dim, seed=seed, **kwargs)
+    n = max(1, len(layers_of(t.model))//2) if layers is None else layers
+    self = cls.from_teacher(t, n, dim, seed=seed, **kwargs)
     self.cfg['copied']['head'] = False # The encoder has none
     return self
 

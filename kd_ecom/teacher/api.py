@@ -37,12 +37,18 @@ def yes_no_logit(
     return float(logp(yes)-logp(no))
 
 # %% ../../nbs/33_teacher.api.ipynb #32689f53
+def _json_at(text, at):
+    "The JSON object that begins there, or None"
+    try: return json.JSONDecoder().raw_decode(text, at)[0]
+    except ValueError: return None
+
 def grade_logit(
     text:str,     # What the model wrote
     grades:int=3, # The highest grade; 0 is the lowest
 )->float: # Logit of grade/grades
     "The logit of a graded answer; `ValueError` if there is none"
-    at = text.find('{'); o = json.loads(text) if at<0 else json.JSONDecoder().raw_decode(text, at)[0] # Models add words
+    o = next((o for m in re.finditer('{', text) if (o:=_json_at(text, m.start())) is not None), None) # Models add words
+    if o is None: o = json.loads(text)
     g = o['grade'] if isinstance(o, dict) else o
     if type(g) is not int or not 0<=g<=grades: raise ValueError(f'grade {g!r} is not one of 0 to {grades}')
     return float(label_logits(g/grades))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['smollm2_sha256', 'prompts', 'query_shots', 'smollm2_file', 'load_gguf', 'causal_lm', 'Prompt', 'cut_prompt',
-           'spellings', 'answer_tokens', 'expected_logit', 'run_lm', 'exact_head', 'AnswerModel', 'CausalTeacher',
+           'spellings', 'answer_tokens', 'expected_logit', 'run_lm', 'exact_logits', 'AnswerModel', 'CausalTeacher',
            'pick', 'Continued', 'same_length', 'learning', 'QueryPrompt', 'write_queries']
 
 # %% ../../nbs/32_teacher.causal.ipynb #2985490d
@@ -179,17 +179,14 @@ def run_lm(
     more = {} if past is None else {name:past}
     return lm(input_ids=input_ids, use_cache=past is not None, logits_to_keep=keep, **more).logits
 
-@contextmanager
-def exact_head(
-    lm:nn.Module, # A transformers causal model, or a peft one
+def exact_logits(
+    head, # The layer that gives the vocabulary's logits
+    x,    # Its arguments
+    out,  # What it gave
 ):
-    "The vocabulary's logits in the precision of the weights, whatever autocast says: in bfloat16 a logit of 16 moves in steps of 1/8"
-    head = lm.get_output_embeddings(); f = head.forward
-    def exact(x):
-        with torch.autocast(x.device.type, enabled=False): return f(x.to(next(head.parameters()).dtype))
-    head.forward = exact
-    try: yield
-    finally: del head.forward
+    "A forward hook: the same in the precision of the weights, if autocast took another; in bfloat16 a logit of 16 moves in steps of 1/8"
+    if out.dtype==head.weight.dtype: return out
+    with torch.autocast(out.device.type, enabled=False): return nn.functional.linear(x[0].to(head.weight.dtype), head.weight, head.bias)
 
 # %% ../../nbs/32_teacher.causal.ipynb #f2c1612d
 class AnswerModel(nn.Module):
@@ -200,7 +197,8 @@ class AnswerModel(nn.Module):
         grades=None,  # What each answer is worth (None: answers are classes)
     ):
         super().__init__()
-        self.lm,self.ids,self.grades = lm,ids,grades
+        self.lm,self.ids,self.grades = lm,ids,grades; head = lm.get_output_embeddings()
+        if isinstance(head, nn.Linear) and exact_logits not in head._forward_hooks.values(): head.register_forward_hook(exact_logits)
 
     @property
     def device(self): return next(self.parameters()).device
@@ -211,7 +209,7 @@ class AnswerModel(nn.Module):
         past=None,        # Key-value cache of what precedes
     ): # With `logits`, (B, 1) or (B, C)
         u,at = last.unique(return_inverse=True)
-        with exact_head(self.lm): o = run_lm(self.lm, input_ids, past, u)    # (B, len(u), V)
+        o = run_lm(self.lm, input_ids, past, u)                              # (B, len(u), V)
         o = o[torch.arange(len(at), device=at.device), at]                  # (B, V)
         z = torch.stack([o[:,i].float().logsumexp(1) for i in self.ids], 1) # (B, C)
         return SimpleNamespace(logits=z.log_softmax(1) if self.grades is None else expected_logit(z, self.grades)[:,None])

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['minilm_sha256', 'teacher_kinds', 'check_weights', 'model_source', 'bf16_gain', 'autocast', 'Autocast', 'StopOnNaN',
            'NoValid', 'one_cycle', 'bert_inputs', 'mean_of_parts', 'body_layers', 'Hidden', 'eval_frozen', 'Encoder',
-           'kept_inputs', 'weights_fingerprint', 'OneLogit', 'fit_positions', 'CrossEncoder', 'platt', 'label_logits',
-           'GridLoader', 'by_width', 'grid_loss', 'Grid', 'freeze_lowest', 'TwinEncoder', 'blend', 'keep_if_frozen',
-           'MixTeacher', 'load_teacher']
+           'kept_inputs', 'weights_fingerprint', 'OneLogit', 'positions', 'fit_positions', 'CrossEncoder', 'platt',
+           'label_logits', 'GridLoader', 'by_width', 'grid_loss', 'Grid', 'freeze_lowest', 'TwinEncoder', 'blend',
+           'keep_if_frozen', 'MixTeacher', 'load_teacher']
 
 # %% ../../nbs/31_teacher.encoder.ipynb #83e87ee5
 import inspect, os, shutil, time
@@ -393,12 +393,20 @@ class OneLogit(nn.Module):
     def forward(self, x): return self.model(**_taken(self.model, x)).logits.squeeze(-1)  # (B,)
 
 # %% ../../nbs/31_teacher.encoder.ipynb #e512a63d
+def positions(
+    model:nn.Module, # A transformers model
+)->int: # None where positions are relative or rotary
+    "How many tokens a model with learned positions can number"
+    for n,m in model.named_modules():
+        if isinstance(m, nn.Embedding) and n.rsplit('.')[-1] in ('position_embeddings','wpe','embed_positions'):
+            return m.num_embeddings-(0 if m.padding_idx is None else m.padding_idx+1) # RoBERTa counts from there
+
 def fit_positions(
     lens, # (n,) tokens of each pair
     model:nn.Module, # A transformers model
 )->np.ndarray: # The same
     "No pair may have more tokens than the model has positions"
-    most,n = getattr(model.config, 'max_position_embeddings', None),int(np.max(lens, initial=0))
+    most,n = positions(model),int(np.max(lens, initial=0))
     if most and n>most: raise KdError(f'a pair has {n} tokens, but the model has {most} positions: lower max_len')
     return lens
 
