@@ -17,7 +17,7 @@ from .core import KdError, need_columns
 from .data.search import unlike
 from .pairs import check_pairs, norm_text
 from .mine import Dense, Recipe, field_queries, misspell, ngram_queries, vocabulary_queries
-from .student.behaviour import AttentionStudent, CollabStudent
+from .student.behaviour import AttentionStudent, BehaviourStudent, CollabStudent
 from .student.classic import BoostedStudent, ClassicStudent, PairFeatures, SvmStudent, TreeStudent
 from .student.core import Student
 from .student.text import CrossStudent, Interaction, StaticStudent, TwoTower, token_vectors
@@ -68,6 +68,11 @@ def new_student(
     "A new student by the name of its kind"
     if kind not in student_kinds: raise KdError(f'student: unknown kind {kind!r}, expected one of {sorted(student_kinds)}')
     cls = student_kinds[kind]
+    if not isinstance(encoder, Encoder) and not (encoder is None and issubclass(cls, ClassicStudent)):
+        raise KdError(f"student: expected an Encoder, got {type(encoder).__name__}: give Encoder('minilm'), or a twin teacher's `encoder`")
+    if issubclass(cls, BehaviourStudent): need_columns(pd.DataFrame(items), ('item_id','item'), 'items', 'a table by `reset_index()`')
+    elif isinstance(items, (str,pd.DataFrame)) or not all(isinstance(o, str) for o in items):
+        raise KdError(f"items: a {kind} student takes a list of texts, got {type(items).__name__}: give the column of texts")
     if not issubclass(cls, ClassicStudent): return cls.of(encoder, items, **kwargs)
     own = {k:kwargs.pop(k) for k in ('columns','dim','vecs','hashes') if k in kwargs}
     return cls(PairFeatures.of(items, encoder, **own), **kwargs)

@@ -39,6 +39,11 @@ class Behaviour:
         if unknown := set(events)-set(has): raise KdError(f'log: no event {sorted(unknown)[0]!r}, expected some of {sorted(set(has))}')
         return replace(self, log=self.log[has.isin(events)])
 
+def _is_behaviour(beh):
+    "A log with its items"
+    if isinstance(beh, Behaviour): return beh
+    raise KdError(f'beh: expected a Behaviour, got {type(beh).__name__}: make one with behaviour_from')
+
 # %% ../../nbs/12_data.behaviour.ipynb #2ccb7e97
 def _first(d, bad, *cols):
     "How many rows are bad, and the first of them"
@@ -73,9 +78,11 @@ _zone = r'(?i)([T\s]\d[\d:.,]*|\d(?=\s*[zu]))\s*(?:Z|UTC|[+-][\d:]+)$' # After a
 
 def _since_1970(t, unit):
     "Times from numbers"
-    try: return pd.to_datetime(pd.to_numeric(t, errors='coerce'), unit=unit)
-    except (ValueError, OverflowError) as e:
-        raise KdError(f'log: times such as {t.iloc[0]} are no dates in {unit!r} since 1970: give another `unit`') from e
+    try: x = pd.to_datetime(pd.to_numeric(t, errors='coerce'), unit=unit)
+    except (ValueError, OverflowError): x = None
+    if x is None or (x.dt.year>2200).any(): # Milliseconds read as seconds are far in the future
+        raise KdError(f'log: times such as {t.iloc[0]} are no dates in {unit!r} since 1970: give another `unit`')
+    return x
 
 def _times(t, unit):
     "A column of times"
@@ -322,7 +329,8 @@ def split_weeks(
     note=print,      # Where counted notes go
 )->Behaviour: # Its log has `week` (from 0), `split` and `cold`
     "Number the weeks, deal them to the splits, and hold some items out"
-    _whole(1, valid=valid, test=test)
+    _is_behaviour(beh); _whole(1, valid=valid, test=test)
+    if not 0<cold<1: raise KdError(f'cold: expected a share of the items between 0 and 1, got {cold!r}')
     start = beh.log.groupby('basket').time.transform('min')
     w = (start-beh.log.time.max().normalize()-pd.Timedelta('1D'))//pd.Timedelta('7D'); w = w-w.min(); n = w.max()+1
     if valid+test>=n:
@@ -401,7 +409,7 @@ def draw_negatives(
 # %% ../../nbs/12_data.behaviour.ipynb #3c978363
 def _split_sizes(beh, contexts):
     "Split → its log, and how many contexts it is to give"
-    need_columns(beh.log, ('week','split'), 'log', 'split_weeks makes it')
+    need_columns(_is_behaviour(beh).log, ('week','split'), 'log', 'split_weeks makes it')
     n = list(contexts) if isinstance(contexts, (tuple,list,np.ndarray)) else [contexts]*3
     if len(n)!=3 or not all(_is_whole(o, 1) for o in n):
         raise KdError(f'contexts: expected a number from 1, or three for {splits}, got {contexts!r}')

@@ -138,7 +138,10 @@ def pretrain(
     cbs=(),            # More fastai callbacks
 )->dict: # `before` and `after`: perplexity of the held-out texts; `texts`, `tokens`: what was trained on
     "Go on with a language model's pretraining, on the text of a shop"
-    texts = list(texts); o = np.random.default_rng(seed).permutation(len(texts)); n = round(held_out*len(texts))
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    bad = [t for t in texts if not isinstance(t, str)]
+    if bad: raise KdError(f'pretrain: {len(bad)} of {len(texts)} are no texts, first {bad[0]!r}: leave them out')
+    o = np.random.default_rng(seed).permutation(len(texts)); n = round(held_out*len(texts))
     if not 0<n<len(texts): raise KdError(f'pretrain: {len(texts)} texts, of which {n} are held out: expected some of both')
     held,seen = [texts[i] for i in o[:n]],[texts[i] for i in o[n:]]
     obj = objective(model, block, seed); rows,lens = obj.rows(seen)
