@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['Popularity', 'ByBM25', 'Cosine', 'Asked', 'score_pairs', 'pooled_auc', 'quality', 'compare_quality',
            'quality_by_kind', 'paired', 'rank_each', 'rank_all', 'agreement', 'held_to', 'speed', 'size_on_disk',
-           'count_params', 'peak_memory', 'Comparison', 'served', 'compare_rankers', 'text_width', 'cut', 'aligned',
-           'short_number', 'readable_table', 'format_table', 'share_of', 'bars', 'bar_lines', 'label_points', 'front',
-           'plot_pareto', 'plot_curves', 'plot_agreement', 'plot_reliability', 'plot_label_curve', 'plot_kinds',
-           'md_table', 'report_text', 'write_report', 'search_figures', 'part_of', 'difference_table', 'kind_table',
-           'search_report']
+           'count_params', 'cost', 'peak_memory', 'Comparison', 'served', 'compare_rankers', 'text_width', 'cut',
+           'aligned', 'short_number', 'readable_costs', 'readable_table', 'format_table', 'share_of', 'bars',
+           'bar_lines', 'label_points', 'front', 'plot_pareto', 'plot_curves', 'plot_agreement', 'plot_reliability',
+           'plot_label_curve', 'plot_kinds', 'md_table', 'report_text', 'write_report', 'search_figures', 'part_of',
+           'difference_table', 'kind_table', 'search_report']
 
 # %% ../nbs/60_compare.ipynb #448bf2d9
-import re, sys, time
+import re, sys, tempfile, time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -326,6 +326,21 @@ def count_params(
     inner = next((getattr(model, a) for a in ('model','student') if hasattr(model, a)), None)
     return None if inner is None else count_params(inner)
 
+# %% ../nbs/60_compare.ipynb #28bd5a02
+def cost(
+    model,             # `Teacher`, student, or any other; what cannot be saved has no size
+    rank,              # How it serves: (query, item numbers) → scores
+    queries,           # Query texts
+    n_items:int,       # Items to choose from
+    size:int=100,      # Candidates in a call
+    repeats:int=20, warm:int=2, seconds:float=2.,
+)->dict: # `pairs_per_s`, `ms` for `size` candidates, `params`, `bytes`
+    "What a model costs where it serves, on one thread"
+    v = speed(rank, queries, n_items, (size,), repeats, warm, seconds=seconds); b = None
+    if hasattr(model, 'save'):
+        with tempfile.TemporaryDirectory() as d: b = size_on_disk(model.save(Path(d)/'model'))
+    return {'pairs_per_s':v['pairs_per_s'], 'ms':v['ms'], 'params':count_params(model), 'bytes':b}
+
 # %% ../nbs/60_compare.ipynb #b915feee
 def peak_memory()->float: # Bytes; NaN where the system does not say
     "The most memory that this process has used so far"
@@ -452,6 +467,14 @@ def _with_ci(r, name):
 # %% ../nbs/60_compare.ipynb #749283b3
 def _three(x): return '' if not np.isfinite(x) else f'{x:.3f}'
 def _ms(x): return '' if not np.isfinite(x) else f'{x:.2f}' if x<10 else f'{x:.0f}'
+_short = {'pairs/s':('pairs_per_s',short_number), 'ms':('ms',_ms), 'p99':('ms_p99',_ms), 'params':('params',short_number),
+          'bytes':('bytes',short_number)} # Heading → column, and how it is written
+
+def readable_costs(
+    table:pd.DataFrame, # One row a model, what `cost` gave
+)->pd.DataFrame: # Texts
+    "Speed and size in a few characters: those that were measured"
+    return pd.DataFrame({h:table[c].astype(float).map(f) for h,(c,f) in _short.items() if c in table})
 
 # %% ../nbs/60_compare.ipynb #8976f94e
 def readable_table(
@@ -460,8 +483,7 @@ def readable_table(
 )->pd.DataFrame: # Texts
     "The comparison in few and short columns: those that were measured"
     ci = {f'NDCG@{k} (95 %)':f'ndcg@{k}', 'group AUC (95 %)':'group_auc'}
-    num = {'catalog':(f'all_ndcg@{k}',_three), 'R@100':('all_recall@100',_three), 'pairs/s':('pairs_per_s',short_number), 'ms':('ms',_ms),
-           'p99':('ms_p99',_ms), 'params':('params',short_number), 'bytes':('bytes',short_number)}
+    num = {'catalog':(f'all_ndcg@{k}',_three), 'R@100':('all_recall@100',_three), **_short}
     return pd.DataFrame({'scorer':table.index, **{h:[_with_ci(r, c) for _,r in table.iterrows()] for h,c in ci.items()},
                          **{h:[f(x) for x in table[c]] for h,(c,f) in num.items() if c in table}})
 

@@ -31,7 +31,7 @@ from .checkpoint import Checkpoint
 from .core import KdError, fingerprint, seed_all
 from .load import PairLoader
 from .metrics import group_auc, group_spearman, ndcg
-from .pairs import check_pairs
+from .pairs import check_pairs, check_texts
 from .student.core import Student
 from .teacher.encoder import Autocast, CrossEncoder, NoValid, OneLogit, StopOnNaN, autocast, body_layers, weights_fingerprint
 
@@ -323,8 +323,7 @@ class _Cross(Student):
     "A cross-encoder or causal teacher as a student, for the time of its training"
     lr,bs = 1e-4,64
     def __init__(self, teacher):
-        self.model,self.collate,self.score = _Calibrated(teacher),teacher.collate,teacher.score
-        p = getattr(teacher, 'prompt', None); self.n_labels = len(p.answers) if p is not None and p.classes else 1
+        self.model,self.n_labels,self.collate,self.score = _Calibrated(teacher),teacher.n_labels,teacher.collate,teacher.score
     def finish(self): self.model.eval()
 
 def _as_student(model):
@@ -354,7 +353,7 @@ def pair_learner(
 )->Learner: # With the metrics 'ndcg@10', 'group_auc', with soft labels 'agreement', and perhaps one more
     "A student's Learner with validation pairs"
     _check_parts(pairs, valid)
-    n = getattr(student, 'n_labels', 1)
+    n = student.n_labels
     if alpha and n>1 and loss=='bce': raise KdError(f"loss: 'bce' is for one logit, the model has {n}: give loss='ce'")
     if not alpha and soft is not None: raise KdError('soft: soft labels count for nothing while alpha is 0: give alpha, or leave soft out')
     if not alpha and pairs.label.isna().all(): raise KdError('pairs: no pair has a label: give labels, or alpha for soft labels')
@@ -397,7 +396,7 @@ def finetune(
     name = None if valid is None else more.__name__ if more else metric or 'ndcg@10'
     data = fingerprint(pairs, valid, soft, valid_soft, alpha, T, getattr(loss, '__name__', loss), bs)
     if pairs is None or not len(pairs): raise KdError('pairs: there are none: give labelled pairs to fine-tune on')
-    with s.training(check_pairs(pairs).context.tolist(), pairs.item.tolist()):
+    with s.training(check_texts(pairs).context.tolist(), pairs.item.tolist()):
         learn = pair_learner(s, pairs, valid, soft, valid_soft, alpha, T, loss, bs, seed, more)
         finetune_learner(learn, metric=name, seed=seed, data=data, **kwargs)
     s.finish(); s.fitted,learn.opt = True,None # Its parameters may have been a part of the student's

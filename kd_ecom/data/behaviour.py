@@ -74,7 +74,7 @@ def check_log(
 
 # %% ../../nbs/12_data.behaviour.ipynb #bccc3a4b
 _units = ('D','h','m','s','ms','us','ns')
-_zone = r'(?i)([T\s]\d[\d:.,]*|\d(?=\s*[zu]))\s*(?:Z|UTC|[+-][\d:]+)$' # After a clock, since a date ends like a zone
+_zone = r'(?i)([T\s]\d[\d:.,]*|\d(?=\s*[zu]))(?:\s*(?:Z|UTC|[+-][\d:]+))+$' # After a clock, since a date ends like a zone
 
 def _since_1970(t, unit):
     "Times from numbers"
@@ -92,8 +92,7 @@ def _times(t, unit):
     if isinstance(t.dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(t): x = t.dt.tz_localize(None)
     elif unit: x = _since_1970(t, unit)
     else:
-        u = pd.Series(t.unique()); bare = u.astype(str).str.strip()
-        for _ in range(2): bare = bare.str.replace(_zone, r'\1', regex=True) # Some write an offset and a name
+        u = pd.Series(t.unique()); bare = u.astype(str).str.strip().str.replace(_zone, r'\1', regex=True)
         x = t.map(dict(zip(u, pd.to_datetime(bare, format='ISO8601', errors='coerce'))))
     bad = t[x.isna()].tolist()
     if bad: raise KdError(f'log: {len(bad)} times cannot be read, first {bad[0]!r}: write them as 2024-12-31 18:00')

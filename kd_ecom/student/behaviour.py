@@ -284,6 +284,9 @@ def meet(self:AttentionStudent, pairs):
     "Register the pairs' items, and give those that stand in a pair or a history their first values"
     h = self.past(pairs); self.register(pairs[['item_id','item']])
     if 'history' not in pairs:
+        if not self.known.codes(pairs.context_id).any():
+            raise KdError(f'context_id: there is no history, so these should be items, but none is known as one, first '
+                          f'{pairs.context_id.tolist()[0]!r}: add `history` if the contexts are shoppers')
         self.register(pairs[['context_id','context']].set_axis(['item_id','item'], axis=1)); h = self.past(pairs)
     u = np.union1d(h.flat, self.known.codes(pairs.item_id)); w = self.model.id.weight.detach()
     new = u[(w[u]==0).all(1).cpu().numpy()]

@@ -27,7 +27,7 @@ from ..core import KdError, need_columns, seed_all
 from ..load import Texts
 from .core import Student
 from .text import TextStudent, principal_axes
-from ..teacher.encoder import CrossEncoder, Encoder, OneLogit, _load, bert_inputs
+from ..teacher.encoder import CrossEncoder, Encoder, OneLogit, _load, bert_inputs, positions
 
 # %% ../../nbs/44_student.transformer.ipynb #25fff11d
 def new_model(
@@ -47,7 +47,7 @@ def _check_reads(model, tokenizer, max_len):
     if tokenizer is None: raise KdError('tokenizer: a model or a config comes without one: pass it too')
     if None in (tokenizer.cls_token_id, tokenizer.sep_token_id):
         raise KdError('tokenizer: it has no [CLS] or no [SEP] token, which mark the two texts: take one of an encoder (BERT-like)')
-    n,most = model.get_input_embeddings().num_embeddings, getattr(model.config, 'max_position_embeddings', None)
+    n,most = model.get_input_embeddings().num_embeddings, positions(model)
     if len(tokenizer)>n: raise KdError(f'tokenizer: {len(tokenizer)} tokens, but the model has {n} word vectors: take its own tokenizer')
     if most and 2*max_len+3>most:
         raise KdError(f'max_len is {max_len}: a pair may have {2*max_len+3} tokens, but the model has {most} positions: lower max_len')

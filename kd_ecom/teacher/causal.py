@@ -242,6 +242,9 @@ class CausalTeacher(CrossEncoder):
         self.fixed = [np.array(o, int) for o in ids] # Tokens before, between and after the two texts
         self.free()
 
+    @property
+    def n_labels(self): return len(self.prompt.answers) if self.prompt.classes else 1 # Logits of a pair
+
     def free(self):
         "Let all weights learn; not the word embeddings, if they are frozen"
         self.model.requires_grad_(True)
@@ -358,7 +361,7 @@ def fit(self:CausalTeacher,
     cbs=(),             # More fastai callbacks
 )->Learner: # With its recorder
     "Fine-tune on labelled pairs"
-    return CrossEncoder.fit(self, pairs, epochs, lr, bs, wd, seed, loss or (class_loss if self.prompt.classes else 'bce'), cbs)
+    return CrossEncoder.fit(self, pairs, epochs, lr, bs, wd, seed, loss or (class_loss if self.n_labels>1 else 'bce'), cbs)
 
 # %% ../../nbs/32_teacher.causal.ipynb #fae7c915
 @patch

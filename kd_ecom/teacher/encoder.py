@@ -413,7 +413,7 @@ def fit_positions(
 # %% ../../nbs/31_teacher.encoder.ipynb #de19ad6e
 class CrossEncoder(Teacher):
     "A BERT-like model that reads query and product together"
-    kind = 'cross'
+    kind,n_labels = 'cross',1 # Logits of a pair
     def __init__(self,
         name='minilm',      # 'minilm', a folder, a hub name, or a transformers sequence classifier with one logit
         tokenizer=None,     # Needed if `name` is a model
